@@ -1,0 +1,20 @@
+/** Where the package lies and which version it is, from source or from dist. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+function findRoot(): string {
+  let dir = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(dir, 'package.json'))) {
+    const up = dirname(dir);
+    if (up === dir) throw new Error('package.json of recallbench not found');
+    dir = up;
+  }
+  return dir;
+}
+
+/** The folder of package.json. */
+export const packageRoot: string = findRoot();
+
+/** The package's version. */
+export const packageVersion: string = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
