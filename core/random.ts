@@ -4,12 +4,14 @@
  * hashing of a 128-bit state; a fork hashes (state at birth, label).
  */
 
-const F32 = 2 ** -24;
+const F24 = 2 ** -24;
+const F53 = 2 ** -53;
 
+/** A bijection of 32-bit words (murmur3's finaliser). Words are kept signed here: V8 holds int32 fields unboxed. */
 function mix(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }
 
 export class Stream {
@@ -22,7 +24,8 @@ export class Stream {
   #b = 0;
   #c = 0;
   #d = 0;
-  #spare: number | undefined;
+  // the second normal of a pair; NaN when there is none
+  #spare = NaN;
 
   private constructor(k0: number, k1: number, k2: number, k3: number) {
     this.#k0 = k0;
@@ -51,7 +54,7 @@ export class Stream {
       b = mix(b + Math.imul(v, 0x9e3779b1) + a);
       c = mix(c ^ (v + b));
       d = mix(d + Math.imul(v, 0x85ebca77) + c);
-      a = (a + d) >>> 0;
+      a = (a + d) | 0;
     };
     if (typeof label === 'number') {
       absorb(0x6e756d00);
@@ -80,17 +83,22 @@ export class Stream {
 
   /** Uniform on [0, 1) with 24 bits. */
   uniform(): number {
-    return (this.uint32() >>> 8) * F32;
+    return (this.uint32() >>> 8) * F24;
+  }
+
+  /** Uniform on [0, 1) with 53 bits. */
+  double(): number {
+    return ((this.uint32() >>> 5) * 67108864 + (this.uint32() >>> 6)) * F53;
   }
 
   /** Uniform on (0, 1): safe under a logarithm. */
   open(): number {
-    return ((this.uint32() >>> 8) + 0.5) * F32;
+    return ((this.uint32() >>> 8) + 0.5) * F24;
   }
 
   /** Uniform integer on 0 … n−1, 1 ≤ n ≤ 2³² (Lemire's multiply-shift; its bias, below n/2³², is removed by rejection). */
   below(n: number): number {
-    // high word of the 64-bit product uint32 · n, by 16-bit halves
+    // the result is the high word of the 64-bit product uint32 · n
     for (;;) {
       const u = this.uint32();
       const product = u * n; // exact below 2⁵³ for n ≤ 2²¹, which covers every vocabulary
@@ -107,10 +115,10 @@ export class Stream {
 
   /** Standard normal (polar Box-Muller). */
   normal(): number {
-    if (this.#spare !== undefined) {
-      const s = this.#spare;
-      this.#spare = undefined;
-      return s;
+    const spare = this.#spare;
+    if (!Number.isNaN(spare)) {
+      this.#spare = NaN;
+      return spare;
     }
     for (;;) {
       const x = 2 * this.open() - 1;

@@ -1,0 +1,120 @@
+/**
+ * The contract of a fused operation: one equation, several forms. An op is a plain value; `callFused` makes it a
+ * kernel of tfjs (so that tfjs's tape differentiates through it), of the captured graph, and of each executor.
+ */
+import { tf, type Tensor } from './tf.ts';
+import { RecallbenchError } from '#core/errors.ts';
+import type { TensorSpec } from './tensor-spec.ts';
+
+export type Attrs = Readonly<Record<string, number | string | boolean>>;
+
+/** A tensor at a fixed place in WebAssembly memory, while a node is lowered. Pass it as an argument to get its byte address. */
+export interface Operand {
+  readonly shape: readonly number[];
+  /** false for an output that nobody reads: its address is 0 and the kernel must not write it */
+  readonly used: boolean;
+  /** every element is known to be zero (a constant) */
+  readonly zero: boolean;
+}
+
+/** A 32-bit float among the arguments of a kernel; plain numbers are 32-bit integers. */
+export interface FloatArg {
+  readonly f32: number;
+}
+export type KernelArg = number | FloatArg | Operand;
+
+/** What a fused op sees while it is turned into kernel launches. */
+export interface WasmLowering {
+  readonly inputs: readonly Operand[];
+  readonly outputs: readonly Operand[];
+  /** A buffer of float32 that lives for this node only, shared by all its dispatches and threads. Not cleared. */
+  buffer(...shape: number[]): Operand;
+  /**
+   * Launches an exported AssemblyScript kernel `(args: usize, task: i32, scratch: usize) => void` for tasks 0 … tasks−1.
+   * Tasks run in any order on any thread; all are done before the next dispatch starts. `args` points to one 32-bit
+   * word per argument, in order. `scratch` points to `scratchBytes` private to the running thread, 64-byte aligned, not cleared.
+   * A task must not depend on the number of threads, and no two tasks may write the same place.
+   */
+  dispatch(kernel: string, tasks: number, args: readonly KernelArg[], scratchBytes?: number): void;
+}
+
+export interface FusedOp<A extends Attrs = Attrs> {
+  /** the kernel's name, in tfjs style: 'Ssd' */
+  readonly name: string;
+  /** Checks the operands (E_SHAPE, naming sizes) and gives the outputs' shapes. */
+  outputs(inputs: readonly TensorSpec[], attrs: A): TensorSpec[];
+  /** The same mathematics in tfjs ops, for any tfjs backend. Runs outside the tape. */
+  portable(inputs: readonly Tensor[], attrs: A): Tensor[];
+  /**
+   * Gradients by input, given the gradient `dy` of output 0 (further outputs are by-products without gradient).
+   * A thunk for each differentiable input (null for the others) so that nothing unneeded is built; thunks may share work.
+   */
+  gradient?(dy: Tensor, inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A): ((() => Tensor) | null)[];
+  /** Kernel launches for the WASM engine. */
+  wasm(lowering: WasmLowering, attrs: A): void;
+  /** [output, input] pairs where the kernel may write the output over the input (same shape). */
+  readonly inPlace?: readonly (readonly [number, number])[];
+}
+
+const known = new Map<string, FusedOp>();
+
+/** The fused op of that kernel name, once it has been called. */
+export function fusedOpNamed(name: string): FusedOp | undefined {
+  return known.get(name);
+}
+
+/** Backends that take a fused op as one kernel (the capture backend) give their own kernel function here. */
+export type FusedKernel = (op: FusedOp, inputs: tf.TensorInfo[], attrs: Attrs) => tf.TensorInfo[];
+const kernelOf = new Map<string, FusedKernel>();
+
+/** Tells how a tfjs backend runs fused ops; backends not named here run the portable form. */
+export function setFusedKernel(backendName: string, kernel: FusedKernel): void {
+  kernelOf.set(backendName, kernel);
+}
+
+function register(op: FusedOp): void {
+  known.set(op.name, op);
+  if (op.gradient === undefined) return;
+  tf.registerGradient({
+    kernelName: op.name,
+    saveAllInputs: true,
+    outputsToSave: new Array<boolean>(8).fill(true),
+    gradFunc: (dy, saved, attrs) => {
+      const { _inputs, ...rest } = attrs as unknown as Attrs & { _inputs: number };
+      const dy0 = Array.isArray(dy) ? dy[0]! : dy;
+      const thunks = op.gradient!(dy0, saved.slice(0, _inputs), saved.slice(_inputs), rest);
+      return Object.fromEntries(thunks.flatMap((thunk, i) => (thunk === null ? [] : [[String(i), thunk]])));
+    },
+  });
+}
+
+/** Calls a fused op on tensors, on whichever tfjs backend is current; differentiable where the op has a gradient. */
+export function callFused<A extends Attrs>(op: FusedOp<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
+  const untyped = op as unknown as FusedOp;
+  const earlier = known.get(op.name);
+  if (earlier === undefined) register(untyped);
+  else if (earlier !== untyped) throw new RecallbenchError('E_OP', `two fused ops are called ${op.name}`);
+  const specs = op.outputs(
+    inputs.map((t) => ({ shape: t.shape, dtype: t.dtype as TensorSpec['dtype'] })),
+    attrs,
+  );
+  const backendName = tf.getBackend();
+  if (tf.getKernel(op.name, backendName) == null) {
+    const kernel = kernelOf.get(backendName);
+    tf.registerKernel({
+      kernelName: op.name,
+      backendName,
+      kernelFunc: ({ inputs: named, attrs: given }) => {
+        const { _inputs, ...rest } = given as unknown as Attrs & { _inputs: number };
+        const infos = Object.values(named) as tf.TensorInfo[];
+        if (kernel !== undefined) return kernel(untyped, infos, rest);
+        return tf.tidy(() => op.portable(infos as Tensor[], rest as A));
+      },
+    });
+  }
+  // an array, as tfjs wants it of kernels that save all their inputs (Concat does the same)
+  const result: unknown = tf.engine().runKernel(op.name, [...inputs] as unknown as tf.NamedTensorMap, { ...attrs, _inputs: inputs.length } as unknown as tf.NamedAttrMap);
+  const outputs = (Array.isArray(result) ? result : [result]) as Tensor[];
+  if (outputs.length !== specs.length) throw new RecallbenchError('E_OP', `${op.name} gave ${outputs.length} outputs, not ${specs.length}`);
+  return outputs;
+}

@@ -1,0 +1,137 @@
+/** SIMD arithmetic shared by every AssemblyScript kernel: fused multiply-add, exp, log and what is built from them. */
+
+/** a·b + c; one instruction where the build has relaxed SIMD. */
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** c − a·b; one instruction where the build has relaxed SIMD. */
+// @ts-ignore: decorator
+@inline
+export function nmadd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+/** Sum of the four lanes. */
+// @ts-ignore: decorator
+@inline
+export function sum4(v: v128): f32 {
+  const h = f32x4.add(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
+  return f32x4.extract_lane(h, 0) + f32x4.extract_lane(h, 1);
+}
+
+/** Largest of the four lanes. */
+// @ts-ignore: decorator
+@inline
+export function max4(v: v128): f32 {
+  const h = f32x4.max(v, i32x4.shuffle(v, v, 2, 3, 0, 1));
+  return max<f32>(f32x4.extract_lane(h, 0), f32x4.extract_lane(h, 1));
+}
+
+/**
+ * eˣ in each lane (Cephes' expf: x = n·ln 2 + r, degree-6 polynomial; about 2 ulp). Below −87.3 it is 0, above 88.3 it
+ * is large and finite; NaN stays NaN.
+ */
+// @ts-ignore: decorator
+@inline
+export function exp4(x: v128): v128 {
+  const clamped = f32x4.min(f32x4.max(x, f32x4.splat(-87.33654)), f32x4.splat(88.3762626647949));
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.44269504088896341)));
+  let r = nmadd(n, f32x4.splat(0.693359375), clamped);
+  r = nmadd(n, f32x4.splat(-2.12194440e-4), r);
+  let p = f32x4.splat(1.9875691500e-4);
+  p = madd(p, r, f32x4.splat(1.3981999507e-3));
+  p = madd(p, r, f32x4.splat(8.3334519073e-3));
+  p = madd(p, r, f32x4.splat(4.1665795894e-2));
+  p = madd(p, r, f32x4.splat(1.6666665459e-1));
+  p = madd(p, r, f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
+  const scale = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  const y = f32x4.mul(p, scale);
+  return v128.andnot(y, f32x4.lt(x, f32x4.splat(-87.33654)));
+}
+
+/** Natural logarithm in each lane (Cephes' logf; about 2 ulp). ln 0 = −∞, of a negative number NaN. */
+// @ts-ignore: decorator
+@inline
+export function log4(x: v128): v128 {
+  const tiny = f32x4.lt(x, f32x4.splat(1.17549435e-38));
+  const v = v128.bitselect(f32x4.mul(x, f32x4.splat(16777216)), x, tiny);
+  let e = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_u(v, 23), i32x4.splat(126)));
+  e = f32x4.sub(e, v128.and(tiny, f32x4.splat(24)));
+  let m = v128.or(v128.and(v, i32x4.splat(0x007fffff)), f32x4.splat(0.5));
+  const low = f32x4.lt(m, f32x4.splat(0.707106781186547524));
+  e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
+  m = f32x4.sub(f32x4.add(m, v128.and(m, low)), f32x4.splat(1));
+  const z = f32x4.mul(m, m);
+  let p = f32x4.splat(7.0376836292e-2);
+  p = madd(p, m, f32x4.splat(-1.1514610310e-1));
+  p = madd(p, m, f32x4.splat(1.1676998740e-1));
+  p = madd(p, m, f32x4.splat(-1.2420140846e-1));
+  p = madd(p, m, f32x4.splat(1.4249322787e-1));
+  p = madd(p, m, f32x4.splat(-1.6668057665e-1));
+  p = madd(p, m, f32x4.splat(2.0000714765e-1));
+  p = madd(p, m, f32x4.splat(-2.4999993993e-1));
+  p = madd(p, m, f32x4.splat(3.3333331174e-1));
+  let y = f32x4.mul(f32x4.mul(p, m), z);
+  y = madd(e, f32x4.splat(-2.12194440e-4), y);
+  y = nmadd(f32x4.splat(0.5), z, y);
+  y = f32x4.add(m, y);
+  y = madd(e, f32x4.splat(0.693359375), y);
+  y = v128.bitselect(f32x4.splat(-Infinity), y, f32x4.eq(x, f32x4.splat(0)));
+  y = v128.bitselect(x, y, f32x4.eq(x, f32x4.splat(Infinity)));
+  return v128.or(y, v128.not(f32x4.ge(x, f32x4.splat(0))));
+}
+
+/** 1 / (1 + e⁻ˣ). */
+// @ts-ignore: decorator
+@inline
+export function sigmoid4(x: v128): v128 {
+  const one = f32x4.splat(1);
+  return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+}
+
+/** ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|). */
+// @ts-ignore: decorator
+@inline
+export function softplus4(x: v128): v128 {
+  const e = exp4(f32x4.neg(f32x4.abs(x)));
+  const one = f32x4.splat(1);
+  // ln(1+e) without losing small e: log(u)·e/(u−1), u = 1+e
+  const u = f32x4.add(one, e);
+  const d = f32x4.sub(u, one);
+  const l = f32x4.div(f32x4.mul(log4(u), e), d);
+  return f32x4.add(f32x4.max(x, f32x4.splat(0)), v128.bitselect(e, l, f32x4.eq(d, f32x4.splat(0))));
+}
+
+/** e^x of one number. */
+// @ts-ignore: decorator
+@inline
+export function exp1(x: f32): f32 {
+  return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
+}
+
+/** ln of one number. */
+// @ts-ignore: decorator
+@inline
+export function log1(x: f32): f32 {
+  return f32x4.extract_lane(log4(f32x4.splat(x)), 0);
+}
+
+/** Argument i (an i32 or an address) of a kernel. */
+// @ts-ignore: decorator
+@inline
+export function arg(args: usize, i: i32): i32 {
+  return load<i32>(args + (<usize>i << 2));
+}
+
+/** Argument i (a float) of a kernel. */
+// @ts-ignore: decorator
+@inline
+export function farg(args: usize, i: i32): f32 {
+  return load<f32>(args + (<usize>i << 2));
+}

@@ -1,0 +1,241 @@
+/** The embedded CPU engine: captured programs replayed by AssemblyScript kernels on shared-memory threads. */
+import { cpus } from 'node:os';
+import { RecallbenchError } from '#core/errors.ts';
+import { packageVersion } from '#core/package-info.ts';
+import { capture } from '../capture/capture.ts';
+import type { Engine, EngineDescription, EngineEntry, EngineOptions, Executable, HostTensors, Program, Results } from '../engine.ts';
+import { planMemory } from '../graph/memory-plan.ts';
+import { optimise } from '../graph/passes.ts';
+import { results, root, type Graph, type Value } from '../graph/graph.ts';
+import { sizeOf, specOf, type DType, type TensorSpec } from '../tensor-spec.ts';
+import { COPY, lower, WasmOperand, type Lowered, type Place } from './lower.ts';
+import { ARENA_BASE, defaultThreads, hasRelaxedSimd, Runtime } from './runtime.ts';
+
+export interface WasmOptions extends EngineOptions {
+  /** false keeps to plain SIMD */
+  readonly relaxed?: boolean;
+  /** fills the arena with NaN before every run, so that a kernel that reads what nobody wrote is found */
+  readonly poison?: boolean;
+}
+
+/** A state tensor, placed once for all functions. */
+interface Resident {
+  readonly address: number;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+interface Compiled {
+  readonly run: () => void;
+  readonly inputs: Map<string, Resident>;
+  readonly outputs: Map<string, Resident>;
+}
+
+/** Puts every place at an address. Returns the arena's size. */
+function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<string, Resident>): { address: Map<Place, number>; arenaBytes: number; copies: [Value, Resident][] } {
+  const address = new Map<Place, number>();
+  const { places, dispatches } = lowered;
+  for (const [name, v] of graph.state) address.set(places.get(root(v))!, state.get(name)!.address);
+  for (const v of [...graph.inputs.values(), ...graph.constants.keys()]) address.set(places.get(v)!, runtime.reserve(4 * sizeOf(v.shape)));
+
+  const end = graph.nodes.length;
+  const life = new Map<Place, { first: number; last: number }>();
+  const touch = (p: Place, node: number) => {
+    const l = life.get(p);
+    if (l === undefined) life.set(p, { first: node, last: node });
+    else l.last = Math.max(l.last, node);
+  };
+  for (const d of dispatches) for (const p of d.touches) touch(p, d.node);
+  for (const v of results(graph)) {
+    const p = places.get(root(v))!;
+    touch(p, end);
+  }
+  // a state tensor is read by nobody after the call unless it is itself a result
+  const outputs = new Set([...graph.outputs.values()].map((v) => places.get(root(v))!));
+
+  // places that share: the later one is an alias of the earlier
+  const alias = new Map<Place, Place>();
+  const final = (p: Place): Place => {
+    let at = p;
+    for (let next = alias.get(at); next !== undefined; next = alias.get(at)) at = next;
+    return at;
+  };
+  const inputCount = (node: number, p: Place) => graph.nodes[node]!.inputs.filter((v) => final(places.get(root(v))!) === p).length;
+  const mayOverwrite = (input: Place, output: Place, node: number): boolean =>
+    input.bytes === output.bytes && life.get(input)?.last === node && life.get(output)?.first === node && inputCount(node, input) === 1;
+
+  // a next state takes its state tensor's place when nobody reads the old value later
+  const copies: [Value, Resident][] = [];
+  for (const [name, v] of graph.nextState) {
+    const next = places.get(root(v))!;
+    const old = places.get(root(graph.state.get(name)!))!;
+    if (next === old) continue;
+    const pair = lowered.inPlace.find((p) => p.output === next && p.input === old);
+    const free = !address.has(next) && !alias.has(next) && !outputs.has(old);
+    if (free && ((pair !== undefined && mayOverwrite(old, next, pair.node)) || (life.get(old)?.last ?? -1) < (life.get(next)?.first ?? 0))) {
+      alias.set(next, old);
+      life.set(old, { first: 0, last: end });
+    } else {
+      copies.push([v, state.get(name)!]);
+    }
+  }
+  for (const { output, input, node } of lowered.inPlace) {
+    const target = final(input);
+    if (alias.has(output) || address.has(output) || address.has(target) || target === final(output)) continue;
+    if (!mayOverwrite(target, output, node)) continue;
+    alias.set(output, target);
+    life.get(target)!.last = life.get(output)!.last;
+  }
+
+  const arena = [...life.keys()].filter((p) => !alias.has(p) && !address.has(p));
+  const plan = planMemory(arena.map((p) => ({ bytes: p.bytes, ...life.get(p)! })));
+  arena.forEach((p, i) => address.set(p, ARENA_BASE + plan.offsets[i]!));
+  for (const p of alias.keys()) address.set(p, address.get(final(p))!);
+  return { address, arenaBytes: plan.bytes, copies };
+}
+
+class WasmExecutable implements Executable {
+  readonly #runtime: Runtime;
+  readonly #program: Program;
+  readonly #poison: boolean;
+  readonly #state = new Map<string, Resident>();
+  readonly #compiled = new Map<string, Compiled>();
+  #arenaBytes = 0;
+
+  constructor(runtime: Runtime, program: Program, poison: boolean) {
+    this.#runtime = runtime;
+    this.#program = program;
+    this.#poison = poison;
+    for (const [name, t] of Object.entries(program.state)) {
+      this.#state.set(name, { address: runtime.reserve(4 * sizeOf(t.shape)), shape: t.shape, dtype: t.dtype ?? specOf(t).dtype });
+    }
+    this.writeState(program.state);
+  }
+
+  #view(r: Resident): Float32Array | Int32Array {
+    const { buffer } = this.#runtime.memory;
+    return r.dtype === 'int32' ? new Int32Array(buffer, r.address, sizeOf(r.shape)) : new Float32Array(buffer, r.address, sizeOf(r.shape));
+  }
+
+  #compile(name: string, inputs: Record<string, TensorSpec>): Compiled {
+    const f = this.#program.functions[name];
+    if (f === undefined) throw new RecallbenchError('E_NAME', `the program has no function "${name}". Known: ${Object.keys(this.#program.functions).join(', ')}.`);
+    const graph = optimise(capture(f, inputs, Object.fromEntries(this.#state)));
+    const lowered = lower(graph);
+    const { address, arenaBytes, copies } = assign(graph, lowered, this.#runtime, this.#state);
+    const place = (v: Value): Resident => ({ address: address.get(lowered.places.get(root(v))!)!, shape: v.shape, dtype: v.dtype });
+    for (const [v, data] of graph.constants) this.#view(place(v)).set(data);
+
+    const launches = lowered.dispatches.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof WasmOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
+    for (const [v, to] of copies) {
+      const n = sizeOf(to.shape);
+      launches.push({ kernel: COPY, tasks: 1, scratchBytes: 0, node: 0, args: [], touches: [], words: [{ i32: place(v).address }, { i32: to.address }, { i32: 1 }, { i32: n }, { i32: 1 }, { i32: 1 }, { i32: 1 }, { i32: 0 }] });
+    }
+    // a copy onto itself is what sharing a place has made superfluous
+    const needed = launches.filter((l) => !(l.kernel === COPY && (l.words[0] as { i32: number }).i32 === (l.words[1] as { i32: number }).i32));
+    for (const l of needed) if (!this.#runtime.hasKernel(l.kernel)) throw new RecallbenchError('E_OP', `the compiled kernels have no "${l.kernel}". Remedy: npm run build.`);
+
+    const wordCount = needed.reduce((n, l) => n + l.words.length, 0);
+    const block = this.#runtime.reserve(4 * wordCount);
+    const scratchStride = needed.reduce((m, l) => Math.max(m, Math.ceil(l.scratchBytes / 64) * 64), 0) + 64;
+    const total = arenaBytes + scratchStride * this.#runtime.threads;
+    this.#runtime.growArena(total);
+    this.#arenaBytes = Math.max(this.#arenaBytes, total);
+    const memory = new DataView(this.#runtime.memory.buffer);
+    const args = new Int32Array(needed.length);
+    let at = block;
+    needed.forEach((l, i) => {
+      args[i] = at;
+      for (const w of l.words) {
+        if ('f32' in w) memory.setFloat32(at, w.f32, true);
+        else memory.setInt32(at, w.i32 | 0, true);
+        at += 4;
+      }
+    });
+    const run = this.#runtime.load({ kernels: needed.map((l) => l.kernel), args, tasks: Int32Array.from(needed, (l) => l.tasks), scratch: ARENA_BASE + arenaBytes, scratchStride });
+    return {
+      run,
+      inputs: new Map([...graph.inputs].map(([k, v]) => [k, place(v)])),
+      outputs: new Map([...graph.outputs].map(([k, v]) => [k, place(v)])),
+    };
+  }
+
+  run(name: string, inputs: HostTensors): Results {
+    const key = `${name}|${Object.entries(inputs).map(([k, t]) => `${k}:${t.shape.join('x')}${specOf(t).dtype}`).join()}`;
+    let compiled = this.#compiled.get(key);
+    if (compiled === undefined) {
+      compiled = this.#compile(name, Object.fromEntries(Object.entries(inputs).map(([k, t]) => [k, specOf(t)])));
+      this.#compiled.set(key, compiled);
+    }
+    for (const [k, t] of Object.entries(inputs)) this.#view(compiled.inputs.get(k)!).set(t.data);
+    if (this.#poison) new Float32Array(this.#runtime.memory.buffer, ARENA_BASE, this.#arenaBytes / 4).fill(NaN);
+    compiled.run();
+    const outputs: HostTensors = {};
+    for (const [k, r] of compiled.outputs) outputs[k] = { shape: r.shape, data: this.#view(r).slice() };
+    return { read: () => Promise.resolve(outputs) };
+  }
+
+  readState(): Promise<HostTensors> {
+    return Promise.resolve(Object.fromEntries([...this.#state].map(([k, r]) => [k, { shape: r.shape, data: this.#view(r).slice() }])));
+  }
+
+  writeState(state: HostTensors): void {
+    for (const [name, t] of Object.entries(state)) {
+      const r = this.#state.get(name);
+      if (r === undefined) throw new RecallbenchError('E_NAME', `the program has no state "${name}"`);
+      if (sizeOf(r.shape) !== t.data.length) throw new RecallbenchError('E_SHAPE', `state "${name}" is [${r.shape}], not [${t.shape}]`);
+      this.#view(r).set(t.data);
+    }
+  }
+
+  peakBytes(): number {
+    return this.#runtime.peakBytes();
+  }
+
+  dispose(): void {
+    this.#compiled.clear();
+  }
+}
+
+/** Opens the engine. Every executable has a memory and threads of its own, freed by `dispose`. */
+export function openWasm(options: WasmOptions = {}): Promise<Engine> {
+  const threads = options.threads ?? defaultThreads();
+  if (!Number.isInteger(threads) || threads < 1 || threads > 64) throw new RecallbenchError('E_CONFIG', `threads must be a whole number from 1 to 64, not ${threads}`);
+  const relaxed = (options.relaxed ?? true) && hasRelaxedSimd();
+  const runtimes = new Set<Runtime>();
+  const describe = (): EngineDescription => ({
+    engine: 'wasm',
+    adapter: cpus()[0]?.model ?? 'unknown CPU',
+    threads,
+    precision: 'fp32',
+    features: ['simd128', ...(relaxed ? ['relaxed-simd'] : []), ...(threads > 1 ? ['threads'] : [])],
+    versions: { recallbench: packageVersion, node: process.versions.node, v8: process.versions.v8 },
+  });
+  return Promise.resolve({
+    name: 'wasm',
+    describe,
+    compile: (program: Program) => {
+      const runtime = new Runtime({ threads, relaxed });
+      runtimes.add(runtime);
+      const executable = new WasmExecutable(runtime, program, options.poison ?? false);
+      const dispose = executable.dispose.bind(executable);
+      executable.dispose = () => {
+        dispose();
+        runtimes.delete(runtime);
+        void runtime.close();
+      };
+      return executable;
+    },
+    close: async () => {
+      await Promise.all([...runtimes].map((r) => r.close()));
+      runtimes.clear();
+    },
+  });
+}
+
+export const wasm: EngineEntry<'wasm'> = {
+  name: 'wasm',
+  summary: 'embedded CPU engine: captured graph on WebAssembly with SIMD and threads',
+  available: () => Promise.resolve({ ok: true, detail: `${defaultThreads()} threads, ${hasRelaxedSimd() ? 'relaxed SIMD' : 'plain SIMD'}` }),
+  open: openWasm,
+};

@@ -1,0 +1,251 @@
+/** From graph nodes to kernel launches: operands with lifetimes, dispatches with arguments, nothing placed yet. */
+import type { KernelArg, Operand, WasmLowering } from '../fused-op.ts';
+import { sizeOf, type DType } from '../tensor-spec.ts';
+import { collapse, instructions, isContiguous, rowMajor, type Elementwise, type Instruction } from '../graph/elementwise.ts';
+import { root, results, useCounts, type Graph, type Node, type Reduction, type Value } from '../graph/graph.ts';
+import { uniform } from '../graph/passes.ts';
+import { lowerMatMul } from './gemm-lowering.ts';
+
+/** What an operand names: a storage of the graph, or a buffer of one node. */
+export interface Place {
+  readonly bytes: number;
+  /** absent for buffers */
+  readonly root?: Value;
+}
+
+export class WasmOperand implements Operand {
+  readonly place: Place;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly used: boolean;
+  readonly zero: boolean;
+  /** byte offset into the place */
+  readonly offset: number;
+  constructor(place: Place, shape: readonly number[], dtype: DType, used = true, zero = false, offset = 0) {
+    this.place = place;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.used = used;
+    this.zero = zero;
+    this.offset = offset;
+  }
+  at(elements: number): WasmOperand {
+    return new WasmOperand(this.place, this.shape, this.dtype, this.used, this.zero, this.offset + 4 * elements);
+  }
+}
+
+export interface Dispatch {
+  readonly kernel: string;
+  readonly tasks: number;
+  readonly args: readonly KernelArg[];
+  readonly scratchBytes: number;
+  /** places that this launch may touch: they must hold their data now */
+  readonly touches: Place[];
+  /** index of the node it belongs to */
+  readonly node: number;
+}
+
+/** [output, input] storages that may share a place, if the input is not needed after the node. */
+export interface InPlace {
+  readonly output: Place;
+  readonly input: Place;
+  readonly node: number;
+}
+
+export interface Lowered {
+  readonly dispatches: Dispatch[];
+  readonly places: Map<Value, Place>;
+  readonly inPlace: InPlace[];
+}
+
+const opcode = Object.fromEntries(Object.keys(instructions).map((name, i) => [name, i])) as Record<Instruction, number>;
+const BLOCK = 512;
+/** elements per task of a memory-bound kernel: 32 KiB of each operand */
+const GRAIN = 8192;
+
+const reductionKinds = { sum: 0, max: 1, min: 2, prod: 3, argmax: 4 } as const;
+
+/** Lowers every node in order. */
+export function lower(graph: Graph): Lowered {
+  const uses = useCounts(graph);
+  const places = new Map<Value, Place>();
+  const placeOf = (v: Value): Place => {
+    const r = root(v);
+    let place = places.get(r);
+    if (place === undefined) places.set(r, (place = { bytes: 4 * sizeOf(r.shape), root: r }));
+    return place;
+  };
+  for (const v of [...graph.inputs.values(), ...graph.state.values(), ...graph.constants.keys(), ...results(graph)]) placeOf(v);
+  const dispatches: Dispatch[] = [];
+  const inPlace: InPlace[] = [];
+  graph.nodes.forEach((node, index) => {
+    const inputs = node.inputs.map((v) => new WasmOperand(placeOf(v), v.shape, v.dtype, true, uniform(graph, v) === 0));
+    const outputs = node.outputs.map((v) => new WasmOperand(placeOf(v), v.shape, v.dtype, uses.has(v)));
+    const touches = [...inputs, ...outputs.filter((o) => o.used)].map((o) => o.place);
+    const lowering: Lowering = {
+      inputs,
+      outputs,
+      buffer: (...shape) => {
+        const place = { bytes: 4 * sizeOf(shape) };
+        touches.push(place);
+        return new WasmOperand(place, shape, 'float32');
+      },
+      dispatch: (kernel, tasks, args, scratchBytes = 0) => {
+        if (tasks > 0) dispatches.push({ kernel, tasks, args, scratchBytes, touches, node: index });
+      },
+    };
+    lowerNode(node, lowering);
+    const pairs = sharablePairs(node);
+    for (const [o, i] of pairs) inPlace.push({ output: outputs[o]!.place, input: inputs[i]!.place, node: index });
+  });
+  return { dispatches, places, inPlace };
+}
+
+function sharablePairs(node: Node): readonly (readonly [number, number])[] {
+  const { operation } = node;
+  if (operation.kind === 'fused') return operation.op.inPlace ?? [];
+  if (operation.kind === 'matmul') {
+    const k = operation.product.epilogue.indexOf('addend');
+    return k < 0 ? [] : [[0, 2 + k]];
+  }
+  if (operation.kind !== 'elementwise') return [];
+  const { program } = operation;
+  return node.inputs.flatMap((v, i) =>
+    sizeOf(v.shape) === sizeOf(program.shape) && isContiguous(program.views[i]!, program.shape) && node.inputs.filter((u) => root(u) === root(v)).length === 1 ? [[0, i] as const] : [],
+  );
+}
+
+type Lowering = Omit<WasmLowering, 'inputs' | 'outputs'> & { readonly inputs: readonly WasmOperand[]; readonly outputs: readonly WasmOperand[] };
+
+function lowerNode(node: Node, l: Lowering): void {
+  const { operation } = node;
+  switch (operation.kind) {
+    case 'elementwise':
+      return lowerElementwise(operation.program, l);
+    case 'reduce':
+      return lowerReduce(operation.reduction, l);
+    case 'matmul': {
+      const { epilogue, ...sizes } = operation.product;
+      const [a, b, extra] = l.inputs as [WasmOperand, WasmOperand, WasmOperand | undefined];
+      if (epilogue[0] === 'addend') {
+        // in place when the planner allows it; otherwise the addend is copied first
+        copyWhole(l, extra!, l.outputs[0]!);
+        return lowerMatMul(l, a, b, l.outputs[0]!, sizes, { accumulate: true });
+      }
+      return lowerMatMul(l, a, b, l.outputs[0]!, sizes, extra === undefined ? {} : { bias: extra });
+    }
+    case 'concat': {
+      const total = operation.sizes.reduce((x, y) => x + y, 0);
+      let at = 0;
+      operation.sizes.forEach((size, i) => {
+        const length = size * operation.inner;
+        copyBox(l, l.inputs[i]!, l.outputs[0]!.at(at * operation.inner), operation.outer, length, [operation.outer], [total * operation.inner]);
+        at += size;
+      });
+      return;
+    }
+    case 'pad': {
+      const x = l.inputs[0]!;
+      const y = l.outputs[0]!;
+      const strides = rowMajor(y.shape);
+      l.dispatch('fill', Math.ceil(sizeOf(y.shape) / GRAIN), [y, sizeOf(y.shape), { f32: operation.fill }, GRAIN]);
+      const corner = operation.before.reduce((sum, b, d) => sum + b * strides[d]!, 0);
+      if (x.shape.length === 0) return copyBox(l, x, y, 1, 1, [1], [1]);
+      const outer = x.shape.slice(0, -1);
+      return copyBox(l, x, y.at(corner), sizeOf(outer), x.shape.at(-1)!, outer, strides.slice(0, -1));
+    }
+    case 'gather': {
+      const rows = operation.outer * operation.indices;
+      const per = Math.max(1, Math.floor(GRAIN / operation.inner));
+      return l.dispatch('gather_rows', Math.ceil(rows / per), [l.inputs[0]!, l.inputs[1]!, l.outputs[0]!, rows, operation.indices, operation.size, operation.inner, per]);
+    }
+    case 'segmentSum': {
+      const per = Math.ceil(operation.segments / 8);
+      return l.dispatch('segment_sum', Math.ceil(operation.segments / per), [l.inputs[0]!, l.inputs[1]!, l.outputs[0]!, operation.n, operation.segments, operation.inner, per]);
+    }
+    case 'prefixSum':
+      return l.dispatch('prefix_sum', operation.outer, [l.inputs[0]!, l.outputs[0]!, operation.n, operation.inner, Number(operation.exclusive), Number(operation.reverse)]);
+    case 'fused':
+      return operation.op.wasm(l, operation.attrs);
+    default:
+      return operation satisfies never;
+  }
+}
+
+function copyBox(l: Lowering, x: WasmOperand, y: WasmOperand, rows: number, length: number, dims: readonly number[], strides: readonly number[]): void {
+  const per = Math.max(1, Math.floor(GRAIN / Math.max(1, length)));
+  l.dispatch('copy_box', Math.ceil(rows / per), [x, y, rows, length, per, dims.length, ...dims, ...strides]);
+}
+
+/** A copy that the executor drops when both operands were given the same place. */
+export const COPY = 'copy_box';
+function copyWhole(l: Lowering, x: WasmOperand, y: WasmOperand): void {
+  const size = sizeOf(x.shape);
+  const rows = Math.ceil(size / GRAIN);
+  // rows of GRAIN elements, and the rest
+  if (rows > 1) copyBox(l, x, y, rows - 1, GRAIN, [rows - 1], [GRAIN]);
+  copyBox(l, x.at((rows - 1) * GRAIN), y.at((rows - 1) * GRAIN), 1, size - (rows - 1) * GRAIN, [1], [0]);
+}
+
+function lowerElementwise(raw: Elementwise, l: Lowering): void {
+  const program = collapse(raw);
+  const total = sizeOf(program.shape);
+  const rank = Math.max(1, program.shape.length);
+  const dims = program.shape.length === 0 ? [1] : program.shape;
+  const immediates = [...new Set(program.code.flatMap((s) => s.args).filter((a) => typeof a === 'number'))];
+  // registers: inputs, immediates, then results, reused once dead
+  const base = l.inputs.length + immediates.length;
+  const lastUse = program.code.map((_, i) => program.code.findLastIndex((s) => s.args.includes(`r${i}`)));
+  const slot: number[] = [];
+  const free: number[] = [];
+  let registers = base;
+  const code: number[] = [];
+  program.code.forEach((step, i) => {
+    const args = step.args.map((a) => (typeof a === 'number' ? l.inputs.length + immediates.indexOf(a) : a.startsWith('x') ? Number(a.slice(1)) : slot[Number(a.slice(1))]!));
+    const last = i === program.code.length - 1;
+    slot[i] = last ? -1 : (free.pop() ?? registers++);
+    code.push(opcode[step.op], args[0] ?? 0, args[1] ?? 0, args[2] ?? 0, slot[i]!);
+    for (const a of new Set(step.args)) if (typeof a === 'string' && a.startsWith('r') && lastUse[Number(a.slice(1))] === i) free.push(slot[Number(a.slice(1))]!);
+  });
+  const output = l.outputs[0]!;
+  const args: KernelArg[] = [total, GRAIN / BLOCK, l.inputs.length, program.code.length, immediates.length, output, Number(output.dtype === 'int32'), rank, ...dims];
+  l.inputs.forEach((x, k) => {
+    const view = program.views[k]!;
+    const strides = program.shape.length === 0 ? [1] : view.strides;
+    const whole = view.offset === 0 && isContiguous(view, program.shape);
+    const single = strides.every((s) => s === 0) || total === 1;
+    args.push(x.at(view.offset), single ? 1 : whole ? 0 : 2, Number(x.dtype === 'int32'), ...strides);
+  });
+  args.push(...immediates.map((f32) => ({ f32 })), ...code);
+  l.dispatch('elementwise', Math.ceil(total / GRAIN), args, 1024 + 2048 * registers);
+}
+
+function lowerReduce(reduction: Reduction, l: Lowering): void {
+  const kind = reductionKinds[reduction.kind];
+  const { outer, inner } = reduction;
+  let { n } = reduction;
+  let x: Operand = l.inputs[0]!;
+  const y: Operand = l.outputs[0]!;
+  if (kind === 4 || (inner === 1 && (outer > 1 || n <= GRAIN))) {
+    const per = Math.max(1, Math.floor(GRAIN / n));
+    return l.dispatch('reduce_rows', Math.ceil(outer / per), [x, y, outer, n, kind, per]);
+  }
+  if (inner === 1) {
+    // one long row: rows of partial results first
+    const chunks = Math.floor(n / GRAIN);
+    const partial = l.buffer(chunks + 1) as WasmOperand;
+    l.dispatch('reduce_rows', chunks, [x, partial, chunks, GRAIN, kind, 1]);
+    const rest = n - chunks * GRAIN;
+    if (rest > 0) l.dispatch('reduce_rows', 1, [l.inputs[0]!.at(chunks * GRAIN), partial.at(chunks), 1, rest, kind, 1]);
+    return l.dispatch('reduce_rows', 1, [partial, y, 1, chunks + Number(rest > 0), kind, 1]);
+  }
+  for (;;) {
+    const chunk = outer >= 16 ? n : Math.max(16, Math.ceil(GRAIN / inner));
+    const chunks = Math.ceil(n / chunk);
+    const to = chunks === 1 ? y : l.buffer(outer, chunks, inner);
+    l.dispatch('reduce_columns', outer * chunks, [x, to, chunks, n, inner, kind, chunk]);
+    if (chunks === 1) return;
+    x = to;
+    n = chunks;
+  }
+}

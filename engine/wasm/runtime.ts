@@ -1,0 +1,148 @@
+/** The WASM machine: one shared memory, one module, and a team of threads that run plans in step. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import { RecallbenchError } from '#core/errors.ts';
+import { packageRoot } from '#core/package-info.ts';
+import { awaitAtLeast, COMMAND, CONTROL, runPlan } from './thread.js';
+import type { ThreadPlan } from './thread.js';
+
+const PAGE = 65536;
+/** Below: constants, state, inputs, arguments. Above: the arena. Untouched pages take no memory. */
+export const ARENA_BASE = 2 ** 30;
+const MEMORY_END = 2 ** 32 - PAGE;
+const CONTROL_OFFSET = PAGE;
+const CONTROL_WORDS = 2 ** 15;
+
+export interface RuntimeOptions {
+  readonly threads: number;
+  /** false keeps to plain SIMD even where relaxed SIMD exists */
+  readonly relaxed: boolean;
+}
+
+/** The smallest module with a relaxed-SIMD instruction: (func (result v128) i32x4.relaxed_trunc_f32x4_s (v128.const 0)). */
+const relaxedProbe = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11]);
+
+/** Whether this Node compiles relaxed SIMD; Node 20 needs a flag, which is set here before any module is compiled. */
+export function hasRelaxedSimd(): boolean {
+  if (WebAssembly.validate(relaxedProbe)) return true;
+  if (Number(process.versions.node.split('.')[0]) > 20) return false;
+  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  return WebAssembly.validate(relaxedProbe);
+}
+
+/** Number of threads when none is asked for. */
+export function defaultThreads(): number {
+  return Math.min(availableParallelism(), 16);
+}
+
+export class Runtime {
+  readonly threads: number;
+  readonly relaxed: boolean;
+  readonly memory: WebAssembly.Memory;
+  readonly #instance: WebAssembly.Instance;
+  readonly #control: Int32Array;
+  readonly #workers: Worker[] = [];
+  #generation = 0;
+  #plans = 0;
+  #persistent = CONTROL_OFFSET + 4 * CONTROL_WORDS;
+  #arenaBytes = 0;
+
+  constructor(options: RuntimeOptions) {
+    this.threads = options.threads;
+    this.relaxed = options.relaxed && hasRelaxedSimd();
+    const file = join(packageRoot, 'dist', 'wasm', this.relaxed ? 'relaxed.wasm' : 'simd.wasm');
+    let bytes: Buffer;
+    try {
+      bytes = readFileSync(file);
+    } catch (error) {
+      throw new RecallbenchError('E_ENGINE', `the compiled kernels are missing (${file}). Remedy: npm run build.`, { cause: error });
+    }
+    const module = new WebAssembly.Module(bytes);
+    this.memory = new WebAssembly.Memory({ initial: ARENA_BASE / PAGE, maximum: 65536, shared: true });
+    this.#instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
+    this.#control = new Int32Array(this.memory.buffer, CONTROL_OFFSET, CONTROL_WORDS);
+    for (let thread = 1; thread < this.threads; thread++) {
+      const worker = new Worker(new URL('./thread.js', import.meta.url), {
+        workerData: { recallbenchThread: true, module, memory: this.memory, controlOffset: CONTROL_OFFSET, controlWords: CONTROL_WORDS, thread, threads: this.threads },
+      });
+      worker.unref();
+      this.#workers.push(worker);
+    }
+  }
+
+  hasKernel(name: string): boolean {
+    return typeof this.#instance.exports[name] === 'function';
+  }
+
+  /** Reserves bytes that stay: state, constants, inputs, arguments. */
+  reserve(bytes: number): number {
+    const at = this.#persistent;
+    this.#persistent += Math.ceil(Math.max(bytes, 4) / 64) * 64;
+    if (this.#persistent > ARENA_BASE) throw new RecallbenchError('E_MEMORY', `state and constants need more than ${ARENA_BASE / 2 ** 20} MiB. Remedy: a smaller model or vocabulary.`);
+    return at;
+  }
+
+  /** Makes the arena at least this large. */
+  growArena(bytes: number): void {
+    if (ARENA_BASE + bytes > MEMORY_END) {
+      throw new RecallbenchError('E_MEMORY', `the step needs an arena of ${Math.ceil(bytes / 2 ** 20)} MiB and WebAssembly has ${Math.floor((MEMORY_END - ARENA_BASE) / 2 ** 20)} MiB. Remedy: a smaller batch.`);
+    }
+    const missing = ARENA_BASE + bytes - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
+    this.#arenaBytes = Math.max(this.#arenaBytes, bytes);
+  }
+
+  /** Bytes in use: what stays, and the largest arena. */
+  peakBytes(): number {
+    return this.#persistent + this.#arenaBytes;
+  }
+
+  #command(command: number, plan = 0): number {
+    const control = this.#control;
+    const base = Atomics.load(control, CONTROL.arrived);
+    Atomics.store(control, CONTROL.base, base);
+    Atomics.store(control, CONTROL.command, command);
+    Atomics.store(control, CONTROL.plan, plan);
+    Atomics.store(control, CONTROL.generation, ++this.#generation);
+    Atomics.notify(control, CONTROL.generation);
+    return base;
+  }
+
+  /** Gives a plan to every thread; the result runs it. Throws E_RUN when a kernel traps. */
+  load(plan: ThreadPlan): () => void {
+    if (plan.kernels.length > CONTROL_WORDS - CONTROL.counters) throw new RecallbenchError('E_OP', `the program has ${plan.kernels.length} launches, more than ${CONTROL_WORDS - CONTROL.counters}`);
+    const id = this.#plans++;
+    const functions = plan.kernels.map((k) => this.#instance.exports[k] as CallableFunction);
+    if (this.threads > 1) {
+      for (const worker of this.#workers) worker.postMessage(plan);
+      const base = this.#command(COMMAND.load);
+      awaitAtLeast(this.#control, CONTROL.arrived, (base + this.threads - 1) | 0);
+    }
+    return () => {
+      const control = this.#control;
+      try {
+        if (this.threads > 1) {
+          control.fill(0, CONTROL.counters, CONTROL.counters + plan.kernels.length);
+          this.#command(COMMAND.run, id);
+        }
+        runPlan(control, functions, plan, 0, this.threads);
+      } catch (error) {
+        throw new RecallbenchError('E_RUN', `a kernel failed: ${(error as Error).message}`, { cause: error });
+      }
+      const failed = Atomics.load(control, CONTROL.failed);
+      if (failed !== 0) {
+        Atomics.store(control, CONTROL.failed, 0);
+        throw new RecallbenchError('E_RUN', `kernel ${plan.kernels[failed - 1]} failed on a thread`);
+      }
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#workers.length > 0) this.#command(COMMAND.exit);
+    await Promise.all(this.#workers.map((w) => w.terminate()));
+    this.#workers.length = 0;
+  }
+}

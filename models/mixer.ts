@@ -1,0 +1,73 @@
+/** The mixer contract: a causal map [B, L, D] → [B, L, D], as data and pure functions in plain tfjs. */
+import { describeOptions, parseConfig, type OptionDoc, type z } from '#core/config.ts';
+import type { Stream } from '#core/random.ts';
+import type { Tensor } from '#engine/tf.ts';
+
+/** A parameter before training: its values and whether weight decay leaves it alone. */
+export interface Parameter {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+  readonly noDecay?: boolean;
+}
+export type Parameters = Record<string, Parameter>;
+export type Tensors = Record<string, Tensor>;
+
+/** Sizes that the language model gives to each of its mixers. */
+export interface MixerSizes {
+  readonly dModel: number;
+  /** number of layers in the model, for the rescaling of output projections */
+  readonly layers: number;
+}
+
+/** How a mixer is drawn. */
+export interface Appearance {
+  readonly label: string;
+  readonly order: number;
+  readonly color: string;
+  readonly marker: string;
+}
+
+/** A mixer with its sizes fixed. Parameter names follow the public reference implementation. */
+export interface OpenMixer {
+  init(stream: Stream): Parameters;
+  /** x: [B, L, D] → [B, L, D] */
+  apply(params: Tensors, x: Tensor): Tensor;
+  /** Bytes that decoding carries for one sequence after seqLen tokens: exactly the bytes of the state of `step`. */
+  stateBytes(seqLen: number): number;
+  /** The state before the first token, for a batch of B sequences; every tensor's first axis is B. */
+  initialState(batch: number): Tensors;
+  /** One token: x_t [B, D] → [next state, y_t [B, D]]; over a sequence it equals `apply`. */
+  step(params: Tensors, state: Tensors, x: Tensor): [Tensors, Tensor];
+  /** what a reader of the results should know, such as a head dim chosen for a small width */
+  readonly notes: readonly string[];
+}
+
+export interface Mixer<N extends string = string> {
+  readonly name: N;
+  readonly summary: string;
+  readonly appearance: Appearance;
+  readonly options: OptionDoc[];
+  /** Checks raw options (E_CONFIG, E_SIZE) and fixes the sizes. */
+  open(raw: unknown, sizes: MixerSizes): OpenMixer;
+  /** The options with defaults filled in: what a record keeps. */
+  resolve(raw: unknown): Record<string, unknown>;
+}
+
+/** Seals a mixer: raw options are checked against the strict schema before `open` sees them. */
+export function defineMixer<N extends string, S extends z.ZodObject>(mixer: {
+  name: N;
+  summary: string;
+  appearance: Appearance;
+  config: S;
+  open(config: z.output<S>, sizes: MixerSizes): OpenMixer;
+}): Mixer<N> {
+  const parse = (raw: unknown) => parseConfig(mixer.config, raw, `model ${mixer.name}`);
+  return {
+    name: mixer.name,
+    summary: mixer.summary,
+    appearance: mixer.appearance,
+    options: describeOptions(mixer.config),
+    open: (raw, sizes) => mixer.open(parse(raw), sizes),
+    resolve: (raw) => parse(raw) as Record<string, unknown>,
+  };
+}
