@@ -1,0 +1,40 @@
+/** Accuracy and loss over the scored positions of a test split, slice by slice. */
+import type { Stream } from '#core/random.ts';
+import type { Executable } from '#engine/engine.ts';
+import type { Evaluation } from '#results/record.ts';
+import { batcher } from './batch.ts';
+import type { OpenSegment } from './open-point.ts';
+
+/**
+ * Evaluates on `limit` examples of each segment at most; example i comes from stream.fork(segment).fork(i).
+ * A segment's accuracy is the mean over scored positions; the overall one is the mean over all examples of all segments,
+ * as the published figures have it.
+ */
+export async function evaluate(executable: Executable, segments: readonly OpenSegment[], stream: Stream, limit = Infinity): Promise<Evaluation> {
+  const slices: Evaluation['slices'] = [];
+  for (const [index, segment] of segments.entries()) {
+    const { task } = segment;
+    const examples = Math.min(segment.examples, limit);
+    const size = Math.min(segment.batch, examples);
+    const own = stream.fork(index);
+    const fill = batcher(task, size);
+    let [correct, scored, loss] = [0, 0, 0];
+    for (let start = 0; start < examples; start += size) {
+      // the last batch is filled up with examples that do not count
+      const counted = Math.min(size, examples - start) * task.maxScored;
+      const batch = fill((i) => own.fork(start + i));
+      const { predictions, losses } = await executable.run('evaluate', batch).read();
+      const targets = batch.targets.data;
+      for (let r = 0; r < counted; r++) {
+        if (targets[r]! < 0) continue;
+        scored++;
+        loss += losses!.data[r]!;
+        if (predictions!.data[r] === targets[r]) correct++;
+      }
+    }
+    slices.push({ slice: { ...task.slice }, accuracy: correct / scored, loss: loss / scored, examples, scored });
+  }
+  const examples = slices.reduce((n, s) => n + s.examples, 0);
+  const mean = (key: 'accuracy' | 'loss') => slices.reduce((sum, s) => sum + s[key] * s.examples, 0) / examples;
+  return { accuracy: mean('accuracy'), loss: mean('loss'), slices };
+}
