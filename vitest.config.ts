@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// where to write the report that continuous integration counts from
+const report = process.env['VITEST_JSON'];
+
 export default defineConfig({
   resolve: { conditions: ['recallbench-source'] },
   ssr: { resolve: { conditions: ['recallbench-source'] } },
@@ -10,5 +13,6 @@ export default defineConfig({
     exclude: ['node_modules/**', 'dist/**'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 });

@@ -22,7 +22,7 @@ for (const [name, features] of [
     '--outFile', join(values.out, `${name}.wasm`),
     '--runtime', 'stub', '--use', 'abort=', '--noAssert',
     '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536',
-    '-O3', '--noExportMemory',
+    '-O3', '--noExportMemory', '--disableWarning', '112', '--disableWarning', '201',
     ...features.flatMap((f) => ['--enable', f]),
   ]);
   if (error) {

@@ -123,6 +123,9 @@ export function capture(f: ProgramFunction, inputs: Record<string, TensorSpec>, 
   const graph: Graph = { nodes: [], constants: new Map(), inputs: new Map(), state: new Map(), outputs: new Map(), nextState: new Map() };
   building = new Builder(graph);
   const before = tf.getBackend();
+  // deep enough to reach the program's own frame in an error
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 60;
   try {
     // synchronous for a backend that is made synchronously
     void tf.setBackend(BACKEND);
@@ -152,6 +155,7 @@ export function capture(f: ProgramFunction, inputs: Record<string, TensorSpec>, 
     throw explain(error);
   } finally {
     building = undefined;
+    Error.stackTraceLimit = stackTraceLimit;
     if (before !== '' && before !== undefined) void tf.setBackend(before);
   }
 }

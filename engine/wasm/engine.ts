@@ -31,8 +31,14 @@ interface Compiled {
   readonly outputs: Map<string, Resident>;
 }
 
+interface Copy {
+  readonly from: number;
+  readonly to: number;
+  readonly elements: number;
+}
+
 /** Puts every place at an address. Returns the arena's size. */
-function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<string, Resident>): { address: Map<Place, number>; arenaBytes: number; copies: [Value, Resident][] } {
+function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<string, Resident>): { address: Map<Place, number>; arenaBytes: number; copies: Copy[] } {
   const address = new Map<Place, number>();
   const { places, dispatches } = lowered;
   for (const [name, v] of graph.state) address.set(places.get(root(v))!, state.get(name)!.address);
@@ -65,7 +71,7 @@ function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<str
     input.bytes === output.bytes && life.get(input)?.last === node && life.get(output)?.first === node && inputCount(node, input) === 1;
 
   // a next state takes its state tensor's place when nobody reads the old value later
-  const copies: [Value, Resident][] = [];
+  const moves: { from: Place; to: Place }[] = [];
   for (const [name, v] of graph.nextState) {
     const next = places.get(root(v))!;
     const old = places.get(root(graph.state.get(name)!))!;
@@ -76,9 +82,12 @@ function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<str
       alias.set(next, old);
       life.set(old, { first: 0, last: end });
     } else {
-      copies.push([v, state.get(name)!]);
+      moves.push({ from: next, to: old });
     }
   }
+  // all moves read before any writes: a state tensor that becomes another's next value goes through a buffer
+  const staged = moves.map((m) => (address.has(m.from) ? { bytes: m.from.bytes } : m.from));
+  for (const p of staged) if (!life.has(p)) life.set(p, { first: end, last: end });
   for (const { output, input, node } of lowered.inPlace) {
     const target = final(input);
     if (alias.has(output) || address.has(output) || address.has(target) || target === final(output)) continue;
@@ -91,6 +100,8 @@ function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<str
   const plan = planMemory(arena.map((p) => ({ bytes: p.bytes, ...life.get(p)! })));
   arena.forEach((p, i) => address.set(p, ARENA_BASE + plan.offsets[i]!));
   for (const p of alias.keys()) address.set(p, address.get(final(p))!);
+  const copy = (from: Place, to: Place): Copy => ({ from: address.get(from)!, to: address.get(to)!, elements: to.bytes / 4 });
+  const copies = [...moves.flatMap((m, i) => (staged[i] === m.from ? [] : [copy(m.from, staged[i]!)])), ...moves.map((m, i) => copy(staged[i]!, m.to))];
   return { address, arenaBytes: plan.bytes, copies };
 }
 
@@ -127,9 +138,9 @@ class WasmExecutable implements Executable {
     for (const [v, data] of graph.constants) this.#view(place(v)).set(data);
 
     const launches = lowered.dispatches.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof WasmOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
-    for (const [v, to] of copies) {
-      const n = sizeOf(to.shape);
-      launches.push({ kernel: COPY, tasks: 1, scratchBytes: 0, node: 0, args: [], touches: [], words: [{ i32: place(v).address }, { i32: to.address }, { i32: 1 }, { i32: n }, { i32: 1 }, { i32: 1 }, { i32: 1 }, { i32: 0 }] });
+    for (const { from, to, elements } of copies) {
+      const words = [from, to, 1, elements, 1, 1, 1, 0].map((i32) => ({ i32 }));
+      launches.push({ kernel: COPY, tasks: 1, scratchBytes: 0, node: 0, args: [], touches: [], words });
     }
     // a copy onto itself is what sharing a place has made superfluous
     const needed = launches.filter((l) => !(l.kernel === COPY && (l.words[0] as { i32: number }).i32 === (l.words[1] as { i32: number }).i32));
