@@ -1,0 +1,108 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { rng } from '#core/random.ts';
+import type { Engine } from '#engine/engine.ts';
+import { openTfjs } from '#engine/tfjs/engine.ts';
+import { openWasm } from '#engine/wasm/engine.ts';
+import { mixers } from '#models/index.ts';
+import { adamWHyper, trainingProgram } from '#models/optimizer.ts';
+import { parsePoint } from '#results/point.ts';
+import { recordSchema } from '#results/record.ts';
+import { batcher } from './batch.ts';
+import { checkPoint, openPoint } from './open-point.ts';
+import { trainPoint } from './train.ts';
+
+const small = (model: keyof typeof mixers, more: object = {}) =>
+  checkPoint(
+    parsePoint({
+      task: 'mqar',
+      train: [{ options: { vocabSize: 50, seqLen: 22, pairs: 4 }, examples: 160 }],
+      test: [{ options: { vocabSize: 50, seqLen: 22, pairs: 4 }, examples: 16 }],
+      batch: 8,
+      model,
+      dModel: 32,
+      positions: model === 'attention',
+      mlp: 2,
+      lr: 1e-2,
+      ...(model === 'mamba2' ? { modelOptions: { dState: 8, headDim: 16, chunk: 8 } } : {}),
+      ...more,
+    }),
+  );
+
+async function losses(engine: Engine, model: keyof typeof mixers, steps: number): Promise<number[]> {
+  const open = openPoint(small(model));
+  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0).fork('model')), { weightDecay: 0.1 }));
+  const segment = open.train[0]!;
+  const fill = batcher(segment.task, segment.batch);
+  const out: number[] = [];
+  for (let step = 1; step <= steps; step++) {
+    const batch = fill((i) => rng(step).fork(i));
+    out.push((await executable.run('train', { ...batch, hyper: adamWHyper(3e-3, step) }).read())['loss']!.data[0]!);
+  }
+  executable.dispose();
+  return out;
+}
+
+describe('a whole training step, 20 times', () => {
+  for (const model of Object.keys(mixers) as (keyof typeof mixers)[]) {
+    test(`${model}: WASM replay and eager tfjs agree to 1e-4; 1, 2 and 3 threads and any poison to the bit`, async () => {
+      const eager = await losses(await openTfjs(), model, 20);
+      const replay = await losses(await openWasm({ threads: 2, poison: true }), model, 20);
+      replay.forEach((l, i) => expect(Math.abs(l - eager[i]!) / eager[i]!, `step ${i + 1}: ${l} and ${eager[i]}`).toBeLessThan(1e-4));
+      expect(replay[19]).toBeLessThan(replay[0]!);
+      for (const threads of [1, 3]) expect(await losses(await openWasm({ threads }), model, 20)).toEqual(replay);
+    });
+  }
+});
+
+describe('trainPoint', () => {
+  const engines: Engine[] = [];
+  afterAll(() => Promise.all(engines.map((e) => e.close())));
+  const engine = async () => {
+    engines.push(await openWasm({ threads: 2 }));
+    return engines.at(-1)!;
+  };
+
+  test('gives a valid record, the same one for the same point', async () => {
+    const point = small('mamba2', { evalEvery: 5 });
+    const [a, b] = [await trainPoint(point, { engine: await engine() }), await trainPoint(point, { engine: await engine() })];
+    expect(recordSchema.parse(JSON.parse(JSON.stringify(a)))).toEqual(a);
+    expect(a.outcome).toEqual({ state: 'done' });
+    expect(a.steps).toEqual({ run: 20, planned: 20 });
+    expect(a.test).toEqual(b.test);
+    expect(a.curve.map((r) => [r.step, r.loss, r.accuracy])).toEqual(b.curve.map((r) => [r.step, r.loss, r.accuracy]));
+    expect(a.curve.filter((r) => r.accuracy !== null).map((r) => r.step)).toEqual([5, 10, 15, 20]);
+    expect(a.test!.slices[0]).toMatchObject({ slice: { seqLen: 22, pairs: 4 }, examples: 16, scored: 64 });
+  });
+
+  test('an absurd learning rate is the outcome diverged, with no NaN in the record', async () => {
+    const record = await trainPoint(small('attention', { lr: 1e6 }), { engine: await engine() });
+    expect(record.outcome.state).toBe('diverged');
+    expect(JSON.parse(JSON.stringify(record))).toEqual(record);
+    expect(record.test).toBeUndefined();
+  });
+
+  test('an aborted run is the outcome interrupted', async () => {
+    const controller = new AbortController();
+    const record = await trainPoint(small('attention'), {
+      engine: await engine(),
+      signal: controller.signal,
+      listener: (e) => {
+        if (e.type === 'progress' && e.step === 3) controller.abort();
+      },
+    });
+    expect(record.outcome.state).toBe('interrupted');
+    expect(record.steps.run).toBe(3);
+  });
+
+  test('fixed data repeats in every epoch, fresh data does not; early stop ends the run', async () => {
+    const base = { epochs: 3, evalEvery: 20 };
+    const fixed = await trainPoint(small('attention', { ...base, data: 'fixed' }), { engine: await engine() });
+    const fresh = await trainPoint(small('attention', { ...base, data: 'fresh' }), { engine: await engine() });
+    // the first epoch is the same, later ones differ
+    expect(fixed.curve.find((r) => r.step === 20)).toMatchObject({ loss: fresh.curve.find((r) => r.step === 20)!.loss! });
+    expect(fixed.curve.find((r) => r.step === 40)!.loss).not.toBe(fresh.curve.find((r) => r.step === 40)!.loss);
+    const stopped = await trainPoint(small('attention', { ...base, earlyStop: 0 }), { engine: await engine() });
+    expect(stopped.steps.run).toBe(20);
+    expect(stopped.outcome.state).toBe('done');
+  });
+});

@@ -1,0 +1,136 @@
+#!/usr/bin/env node
+// Training speed side by side: ours (WASM engine) and PyTorch's, in turns, in one run.
+//
+//     node peers/compare.js --python /usr/bin/python3 [--only attention] [--rounds 5] [--json out.json]
+//
+// For each case PyTorch first searches its thread settings (peers/torch_cpu.py --search) and stays warm; then both sides
+// measure in turns, and the median of each side's rounds gives the ratio. Needs a built recallbench and a Python with PyTorch.
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { rng } from '../dist/core/random.js';
+import { openWasm } from '../dist/engine/wasm/engine.js';
+import { batcher } from '../dist/harness/batch.js';
+import { openPoint } from '../dist/harness/open-point.js';
+import { adamWHyper, trainingProgram } from '../dist/models/optimizer.js';
+import { parsePoint } from '../dist/results/point.js';
+
+const { values } = parseArgs({
+  options: {
+    python: { type: 'string', default: 'python3' },
+    threads: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    only: { type: 'string' },
+    json: { type: 'string' },
+  },
+});
+const threads = Number(values.threads);
+const seconds = Number(values.seconds);
+
+const plain = { vocab: 8192, mode: 'plain' };
+const short = { ...plain, length: 64, batch: 64, pairs: 4 };
+const long = { ...plain, length: 256, batch: 16, pairs: 64 };
+const scored = { vocab: 256, mode: 'scored', length: 64, batch: 64, pairs: 8 };
+const cases = [
+  { mixer: 'attention', bar: 8, ...short },
+  { mixer: 'mamba2', bar: 8, ...short },
+  { mixer: 'attention', bar: 4, ...long },
+  { mixer: 'mamba2', bar: 4, ...long },
+  { mixer: 'mamba1', bar: 100, ...long },
+  { mixer: 'attention', bar: 1.3, ...scored },
+  { mixer: 'mamba2', bar: 2, ...scored },
+].filter((c) => values.only === undefined || `${c.mixer} ${c.mode} ${c.length}`.includes(values.only));
+
+/** Our side: an executable that trains, and the time of its steps. */
+async function ours(c) {
+  const options = { vocabSize: c.vocab, seqLen: c.length, pairs: c.pairs };
+  const point = parsePoint({
+    task: 'mqar',
+    train: [{ options, examples: c.batch }],
+    test: [{ options, examples: 1 }],
+    batch: c.batch,
+    model: c.mixer,
+    modelOptions: { mamba2: { dState: 64 }, mamba1: { dState: 16 }, attention: {} }[c.mixer],
+    positions: c.mixer === 'attention',
+    dModel: 64,
+    lr: 1e-3,
+  });
+  const open = openPoint(point);
+  const engine = await openWasm({ threads });
+  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1 }));
+  const fill = batcher(open.train[0].task, c.batch);
+  let step = 0;
+  const one = async () => {
+    const own = rng(1).fork(step++);
+    const began = performance.now();
+    const batch = fill((i) => own.fork(i));
+    await executable.run('train', { ...batch, hyper: adamWHyper(1e-3, step) }).read();
+    return performance.now() - began;
+  };
+  for (let i = 0; i < 30; i++) await one();
+  return {
+    measure: async () => {
+      const times = [];
+      for (const end = performance.now() + 1000 * seconds; performance.now() < end; ) times.push(await one());
+      return { tokensPerSecond: (1000 * c.batch * c.length) / median(times), stepMs: median(times), peakBytes: executable.peakBytes() };
+    },
+    close: async () => {
+      executable.dispose();
+      await engine.close();
+    },
+  };
+}
+
+/** PyTorch's side: a warm child process that measures on request. */
+async function theirs(c) {
+  const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_cpu.py');
+  const flags = Object.entries({ mixer: c.mixer, vocab: c.vocab, length: c.length, batch: c.batch, pairs: c.pairs, mode: c.mode }).flatMap(([k, v]) => [`--${k}`, String(v)]);
+  const child = spawn(values.python, [script, ...flags, '--search', '--serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`PyTorch ended early (${values.python} ${script})`);
+    return JSON.parse(value);
+  };
+  const ready = await next();
+  return {
+    about: ready,
+    measure: async () => {
+      child.stdin.write(`${JSON.stringify({ seconds })}\n`);
+      return next();
+    },
+    close: () => child.kill(),
+  };
+}
+
+function median(xs) {
+  const sorted = [...xs].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+const results = [];
+const table = new Table({ head: ['case', 'ours tok/s', 'PyTorch tok/s', 'ratio', 'bar', 'PyTorch settings'] });
+for (const c of cases) {
+  const name = `${c.mixer} V=${c.vocab} L=${c.length} B=${c.batch} ${c.pairs} pairs, ${c.mode}`;
+  process.stderr.write(`${name} …\n`);
+  const peer = await theirs(c);
+  const own = await ours(c);
+  const rounds = [];
+  for (let r = 0; r < Number(values.rounds); r++) rounds.push({ ours: await own.measure(), theirs: await peer.measure() });
+  await own.close();
+  peer.close();
+  const a = median(rounds.map((r) => r.ours.tokensPerSecond));
+  const b = median(rounds.map((r) => r.theirs.tokensPerSecond));
+  const settings = `torch ${peer.about.torch}, ${peer.about.threads} threads, ${peer.about.form ?? ''}`;
+  table.push([name, a.toFixed(0), b.toFixed(0), (a / b).toFixed(2), `≥ ${c.bar}`, settings]);
+  results.push({ case: c, threads, oursTokensPerSecond: a, peerTokensPerSecond: b, ratio: a / b, peer: peer.about, rounds });
+}
+process.stdout.write(`${table.toString()}\n`);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
+process.exit(0);
