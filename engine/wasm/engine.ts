@@ -6,7 +6,7 @@ import { capture } from '../capture/capture.ts';
 import type { Engine, EngineDescription, EngineEntry, EngineOptions, Executable, HostTensors, Program, Results } from '../engine.ts';
 import { planMemory } from '../graph/memory-plan.ts';
 import { optimise } from '../graph/passes.ts';
-import { results, root, type Graph, type Value } from '../graph/graph.ts';
+import { print, results, root, type Graph, type Value } from '../graph/graph.ts';
 import { sizeOf, specOf, type DType, type TensorSpec } from '../tensor-spec.ts';
 import { COPY, lower, WasmOperand, type Lowered, type Place } from './lower.ts';
 import { ARENA_BASE, defaultThreads, hasRelaxedSimd, Runtime } from './runtime.ts';
@@ -16,6 +16,8 @@ export interface WasmOptions extends EngineOptions {
   readonly relaxed?: boolean;
   /** fills the arena with NaN before every run, so that a kernel that reads what nobody wrote is found */
   readonly poison?: boolean;
+  /** told of every compiled function: its graph as text, and its launches with times that grow as it runs */
+  readonly profile?: (compiled: { name: string; graph: string; kernels: readonly string[]; milliseconds: Float64Array; arenaBytes: number }) => void;
 }
 
 /** A state tensor, placed once for all functions. */
@@ -108,15 +110,15 @@ function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<str
 class WasmExecutable implements Executable {
   readonly #runtime: Runtime;
   readonly #program: Program;
-  readonly #poison: boolean;
+  readonly #options: WasmOptions;
   readonly #state = new Map<string, Resident>();
   readonly #compiled = new Map<string, Compiled>();
   #arenaBytes = 0;
 
-  constructor(runtime: Runtime, program: Program, poison: boolean) {
+  constructor(runtime: Runtime, program: Program, options: WasmOptions) {
     this.#runtime = runtime;
     this.#program = program;
-    this.#poison = poison;
+    this.#options = options;
     for (const [name, t] of Object.entries(program.state)) {
       this.#state.set(name, { address: runtime.reserve(4 * sizeOf(t.shape)), shape: t.shape, dtype: t.dtype ?? specOf(t).dtype });
     }
@@ -163,7 +165,10 @@ class WasmExecutable implements Executable {
         at += 4;
       }
     });
-    const run = this.#runtime.load({ kernels: needed.map((l) => l.kernel), args, tasks: Int32Array.from(needed, (l) => l.tasks), scratch: ARENA_BASE + arenaBytes, scratchStride });
+    const kernels = needed.map((l) => l.kernel);
+    const milliseconds = this.#options.profile === undefined ? undefined : new Float64Array(kernels.length);
+    if (milliseconds !== undefined) this.#options.profile?.({ name, graph: print(graph), kernels, milliseconds, arenaBytes });
+    const run = this.#runtime.load({ kernels, args, tasks: Int32Array.from(needed, (l) => l.tasks), scratch: ARENA_BASE + arenaBytes, scratchStride }, milliseconds);
     return {
       run,
       inputs: new Map([...graph.inputs].map(([k, v]) => [k, place(v)])),
@@ -179,7 +184,7 @@ class WasmExecutable implements Executable {
       this.#compiled.set(key, compiled);
     }
     for (const [k, t] of Object.entries(inputs)) this.#view(compiled.inputs.get(k)!).set(t.data);
-    if (this.#poison) new Float32Array(this.#runtime.memory.buffer, ARENA_BASE, this.#arenaBytes / 4).fill(NaN);
+    if (this.#options.poison === true) new Float32Array(this.#runtime.memory.buffer, ARENA_BASE, this.#arenaBytes / 4).fill(NaN);
     compiled.run();
     const outputs: HostTensors = {};
     for (const [k, r] of compiled.outputs) outputs[k] = { shape: r.shape, data: this.#view(r).slice() };
@@ -228,7 +233,7 @@ export function openWasm(options: WasmOptions = {}): Promise<Engine> {
     compile: (program: Program) => {
       const runtime = new Runtime({ threads, relaxed });
       runtimes.add(runtime);
-      const executable = new WasmExecutable(runtime, program, options.poison ?? false);
+      const executable = new WasmExecutable(runtime, program, options);
       const dispose = executable.dispose.bind(executable);
       executable.dispose = () => {
         dispose();

@@ -29,7 +29,7 @@ const MAX_TASKS = 64;
 /** Fewer tasks than this leave threads idle: then k is split too. */
 const FEW_TASKS = 8;
 /** Longest sum between two stores of a block, as in assembly/gemm.as.ts. */
-const PASS = 512;
+const PASS = 256;
 /** Floats of B that a block reads over and over: half a second-level cache. */
 const RESIDENT = 65536;
 

@@ -111,8 +111,8 @@ export class Runtime {
     return base;
   }
 
-  /** Gives a plan to every thread; the result runs it. Throws E_RUN when a kernel traps. */
-  load(plan: ThreadPlan): () => void {
+  /** Gives a plan to every thread; the result runs it, adding each launch's time to `milliseconds`. Throws E_RUN when a kernel traps. */
+  load(plan: ThreadPlan, milliseconds?: Float64Array): () => void {
     if (plan.kernels.length > CONTROL_WORDS - CONTROL.counters) throw new RecallbenchError('E_OP', `the program has ${plan.kernels.length} launches, more than ${CONTROL_WORDS - CONTROL.counters}`);
     const id = this.#plans++;
     const functions = plan.kernels.map((k) => this.#instance.exports[k] as CallableFunction);
@@ -128,7 +128,7 @@ export class Runtime {
           control.fill(0, CONTROL.counters, CONTROL.counters + plan.kernels.length);
           this.#command(COMMAND.run, id);
         }
-        runPlan(control, functions, plan, 0, this.threads);
+        runPlan(control, functions, plan, 0, this.threads, milliseconds);
       } catch (error) {
         throw new RecallbenchError('E_RUN', `a kernel failed: ${(error as Error).message}`, { cause: error });
       }

@@ -41,8 +41,9 @@ export function awaitAtLeast(control, word, target) {
  * @param {Int32Array} control
  * @param {Function[]} functions one per launch
  * @param {ThreadPlan} plan @param {number} thread @param {number} threads
+ * @param {Float64Array} [milliseconds] where to add up the time of each launch, as this thread sees it
  */
-export function runPlan(control, functions, plan, thread, threads) {
+export function runPlan(control, functions, plan, thread, threads, milliseconds) {
   const scratch = plan.scratch + thread * plan.scratchStride;
   const { args, tasks } = plan;
   const base = Atomics.load(control, CONTROL.base);
@@ -50,8 +51,10 @@ export function runPlan(control, functions, plan, thread, threads) {
     const f = functions[i];
     const n = tasks[i];
     const at = args[i];
+    const began = milliseconds === undefined ? 0 : performance.now();
     if (threads === 1) {
       for (let t = 0; t < n; t++) f(at, t, scratch);
+      if (milliseconds !== undefined) milliseconds[i] += performance.now() - began;
       continue;
     }
     try {
@@ -67,6 +70,7 @@ export function runPlan(control, functions, plan, thread, threads) {
     } else {
       awaitAtLeast(control, CONTROL.arrived, target);
     }
+    if (milliseconds !== undefined) milliseconds[i] += performance.now() - began;
   }
 }
 

@@ -1,0 +1,112 @@
+/** What a sweep is about to do: its points with their names, their cost, and what the store already has of them. */
+import { RecallbenchError, unknownName } from '#core/errors.ts';
+import { finished } from '#harness/launch.ts';
+import { openPoint } from '#harness/open-point.ts';
+import type { PlannedPoint } from '#harness/sweep.ts';
+import { contentId } from '#core/content-id.ts';
+import type { Point } from '#results/point.ts';
+import type { OutcomeState } from '#results/record.ts';
+import type { Store } from '#results/store.ts';
+
+export interface Planned extends PlannedPoint {
+  /** what tells it from the others of its sweep, learning rate and seed apart: "mamba2 dState=16 dModel=64" */
+  readonly name: string;
+  /** points that differ in learning rate and seed only share it */
+  readonly group: string;
+  readonly steps: number;
+  /** tokens that its training takes */
+  readonly tokens: number;
+  readonly stateBytes: number;
+}
+
+/** A planned point and what the store has of it. */
+export interface Standing extends Planned {
+  readonly outcome: OutcomeState | 'missing';
+  /** it is not run again */
+  readonly done: boolean;
+}
+
+const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** The values of a point that may tell it from others, by key; learning rate and seed apart. */
+function traits(point: Point, slices: readonly Readonly<Record<string, number | string>>[]): Map<string, string> {
+  const all = new Map<string, string>([['model', point.model]]);
+  for (const [key, value] of Object.entries(point.modelOptions)) all.set(`modelOptions.${key}`, text(value));
+  for (const key of new Set(slices.flatMap((s) => Object.keys(s)))) all.set(`test.${key}`, [...new Set(slices.map((s) => s[key]))].join('/'));
+  for (const [key, value] of Object.entries(point)) {
+    if (!['model', 'modelOptions', 'train', 'test', 'lr', 'seed'].includes(key)) all.set(key, text(value));
+  }
+  all.set('train', contentId(point.train));
+  return all;
+}
+
+/** "mamba2 dState=16 dModel=64": the model and whatever else is not the same for all of its neighbours. */
+function namesOf(all: readonly Map<string, string>[]): string[] {
+  const varies = (key: string, among: readonly Map<string, string>[]) => among.some((t) => t.get(key) !== among[0].get(key));
+  return all.map((own) => {
+    const kin = all.filter((t) => t.get('model') === own.get('model'));
+    const parts = [...own].flatMap(([key, value]) => {
+      if (key === 'model') return [value];
+      if (key === 'train' || !varies(key, kin)) return [];
+      return [`${key.replace(/^.*\./, '')}=${value}`];
+    });
+    return parts.join(' ');
+  });
+}
+
+/** The points with everything that the command line says about them. */
+export function planOf(points: readonly PlannedPoint[]): Planned[] {
+  const opened = points.map(({ point }) => {
+    const open = openPoint(point);
+    const tokens = point.epochs * open.train.reduce((sum, s) => sum + s.batches * s.batch * s.task.seqLen, 0);
+    return { steps: open.steps, tokens, stateBytes: open.model.stateBytes(open.testLength), traits: traits(point, open.test.map((s) => s.task.slice)) };
+  });
+  const names = namesOf(opened.map((o) => o.traits));
+  return points.map(({ id, point }, i) => {
+    const { steps, tokens, stateBytes } = opened[i];
+    const { lr: _lr, seed: _seed, ...rest } = point;
+    return { id, point, name: names[i], group: contentId(rest), steps, tokens, stateBytes };
+  });
+}
+
+/** The plan against what is in a store by now. */
+export function standing(plan: readonly Planned[], store: Pick<Store, 'find'>): Standing[] {
+  return plan.map((p) => {
+    const outcome = store.find(p.id)?.outcome.state ?? 'missing';
+    return { ...p, outcome, done: outcome !== 'missing' && finished.has(outcome) };
+  });
+}
+
+/** Points of one group, group by group in the order of the plan. */
+export function groups<P extends Planned>(plan: readonly P[]): P[][] {
+  const found = new Map<string, P[]>();
+  for (const p of plan) {
+    const group = found.get(p.group);
+    if (group === undefined) found.set(p.group, [p]);
+    else group.push(p);
+  }
+  return [...found.values()];
+}
+
+/** The value of a point at a key such as "model" or "modelOptions.dState". */
+function valueAt(point: Point, key: string): unknown {
+  return key.split('.').reduce<unknown>((at, part) => (typeof at === 'object' && at !== null && Object.hasOwn(at, part) ? (at as Record<string, unknown>)[part] : undefined), point);
+}
+
+/** The points at which every key has one of its values (`model` → `mamba1,mamba2`). Throws E_CONFIG when none is left. */
+export function only(points: readonly PlannedPoint[], wanted: Readonly<Record<string, string>>): PlannedPoint[] {
+  let left = [...points];
+  for (const [key, list] of Object.entries(wanted)) {
+    const known = [...new Set(points.map(({ point }) => valueAt(point, key)).filter((v) => ['string', 'number', 'boolean'].includes(typeof v)).map(text))];
+    if (known.length === 0) {
+      const keys = points.flatMap(({ point }) => [...Object.keys(point), ...Object.keys(point.modelOptions).map((k) => `modelOptions.${k}`)]);
+      throw new RecallbenchError('E_CONFIG', `--only: ${unknownName('key', key, [...new Set(keys)].filter((k) => !['train', 'test', 'modelOptions'].includes(k)))}`);
+    }
+    const values = list.split(',').map((v) => v.trim());
+    const unknown = values.find((v) => !known.some((k) => k === v || Number(k) === Number(v)));
+    if (unknown !== undefined) throw new RecallbenchError('E_CONFIG', `--only: ${unknownName(key, unknown, known)}`);
+    left = left.filter(({ point }) => values.some((v) => text(valueAt(point, key)) === v || valueAt(point, key) === Number(v)));
+  }
+  if (left.length === 0) throw new RecallbenchError('E_CONFIG', `--only: no point of the sweep has all of ${Object.entries(wanted).map(([k, v]) => `${k}=${v}`).join(', ')}.`);
+  return left;
+}

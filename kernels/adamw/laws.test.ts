@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Engine, HostTensors } from '#engine/engine.ts';
+import { tf } from '#engine/tf.ts';
+import type { NdArray } from '../nd-array.ts';
+import { forms, gaussian, judge, rmsRatio, type Case } from '../judge.ts';
+import { adamW } from './op.ts';
+import * as oracle from './oracle.ts';
+
+const attrs = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 };
+const positive = (x: ReturnType<typeof gaussian>) => ({ ...x, data: x.data.map((v) => Math.fround(v * v)) });
+/** lr and bias corrections of step t, as float32 */
+const hyperAt = (t: number, lr = 0.02) => ({ shape: [3], data: Float64Array.of(lr, 1 - attrs.beta1 ** t, 1 - attrs.beta2 ** t).map(Math.fround) });
+
+const cases: Case[] = [[], [1], [3], [2, 65], [63, 5], [130, 127]].map((shape) => ({
+  name: `[${shape}]`,
+  inputs: [gaussian(1, ...shape), gaussian(2, ...shape), gaussian(3, ...shape), positive(gaussian(4, ...shape)), hyperAt(7)],
+  call: ([p, g, m, v, hyper]) => Object.values(adamW(p!, g!, m!, v!, hyper!, attrs)),
+  oracle: ([p, g, m, v, hyper]) => oracle.adamW(p!, g!, m!, v!, hyper!, attrs),
+}));
+
+let all: { name: string; engine: Engine }[] = [];
+beforeAll(async () => {
+  all = await forms();
+});
+afterAll(async () => {
+  for (const { engine } of all) await engine.close();
+});
+
+describe('AdamW: every form is the oracle', () => {
+  test.each(cases)('$name', async (c) => {
+    for (const { name, engine } of all) {
+      for (const [what, ratio] of Object.entries(await judge(engine, c))) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-6);
+    }
+  });
+});
+
+describe('AdamW', () => {
+  const shape = [37, 5];
+  const steps = 20;
+  const zero = { shape, data: new Float64Array(185) };
+  const gradient = (t: number) => gaussian(100 + t, ...shape);
+
+  test('follows the oracle over many steps, state in place, on any number of threads', async () => {
+    let exact: NdArray[] = [gaussian(1, ...shape), zero, zero];
+    for (let t = 1; t <= steps; t++) exact = oracle.adamW(exact[0]!, gradient(t), exact[1]!, exact[2]!, hyperAt(t), attrs);
+    const host = (x: NdArray) => ({ shape: x.shape, data: Float32Array.from(x.data) });
+    const ends: HostTensors[] = [];
+    for (const { name, engine } of all) {
+      const executable = engine.compile({
+        state: { param: host(gaussian(1, ...shape)), m: host(zero), v: host(zero) },
+        functions: {
+          step: ({ g, hyper }, { param, m, v }) => ({ outputs: {}, state: adamW(param!, g!, m!, v!, hyper!, attrs) }),
+        },
+      });
+      for (let t = 1; t <= steps; t++) await executable.run('step', { g: host(gradient(t)), hyper: host(hyperAt(t)) }).read();
+      const state = await executable.readState();
+      ['param', 'm', 'v'].forEach((n, i) => expect(rmsRatio(state[n]!.data, exact[i]!.data), `${name}, ${n}`).toBeLessThan(5e-6));
+      if (name.includes('threads')) ends.push(state);
+      executable.dispose();
+    }
+    for (const state of ends) expect(state).toEqual(ends[0]);
+  });
+
+  test('names the shape that differs', () => {
+    const t = (...s: number[]) => tf.zeros(s);
+    expect(() => adamW(t(2, 3), t(2, 3), t(2, 3), t(3, 2), t(3), attrs)).toThrow(/E_SHAPE.*v \[3,2\].*\[2,3\]/);
+    expect(() => adamW(t(2), t(2), t(2), t(2), t(2), attrs)).toThrow(/E_SHAPE.*hyper.*\[2\]/);
+  });
+});

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rng } from '#core/random.ts';
+import type { Engine } from '#engine/engine.ts';
+import { tf } from '#engine/tf.ts';
+import { forms, gaussian, judge, type Case } from '../judge.ts';
+import { labelledCrossEntropy } from './op.ts';
+import * as oracle from './oracle.ts';
+
+const ints = (...values: number[]) => ({ shape: [values.length], data: Int32Array.from(values) });
+
+/** R distinct positions below T in a shuffled order, and targets of which about a tenth are −1. */
+function labels(seed: number, T: number, R: number, V: number) {
+  const stream = rng(seed);
+  const positions = Array.from({ length: T }, (_, i) => i);
+  for (let i = 0; i < R; i++) {
+    const j = i + stream.below(T - i);
+    [positions[i], positions[j]] = [positions[j]!, positions[i]!];
+  }
+  return {
+    rows: ints(...positions.slice(0, R)),
+    targets: ints(...Array.from({ length: R }, () => (stream.below(10) === 0 ? -1 : stream.below(V)))),
+  };
+}
+
+/** T, D, V, R */
+const sizes: [number, number, number, number][] = [
+  [1, 1, 1, 1],
+  [5, 3, 2, 2],
+  [130, 7, 65, 63],
+  [70, 16, 33, 65],
+  [140, 12, 600, 130],
+  [300, 64, 300, 260],
+];
+
+const call: Case['call'] = ([hidden, table, rows, targets]) => Object.values(labelledCrossEntropy(hidden!, table!, rows!, targets!));
+const rules: Pick<Case, 'call' | 'oracle' | 'oracleGradient'> = {
+  call,
+  oracle: ([hidden, table, rows, targets]) => {
+    const { loss, losses, predictions } = oracle.labelledCrossEntropy(hidden!, table!, rows!, targets!);
+    return [loss, losses, predictions];
+  },
+  oracleGradient: ([hidden, table, rows, targets], dy) => {
+    const { dHidden, dTable } = oracle.labelledCrossEntropyGradient(hidden!, table!, rows!, targets!, dy.data[0]!);
+    return [dHidden, dTable, null, null];
+  },
+};
+
+const cases: Case[] = [
+  ...sizes.map(([T, D, V, R], i) => {
+    const { rows, targets } = labels(i, T, R, V);
+    return { name: `T=${T} D=${D} V=${V} R=${R}`, inputs: [gaussian(1, T, D), gaussian(2, V, D), rows, targets], ...rules };
+  }),
+  { name: 'no row counts', inputs: [gaussian(1, 6, 5), gaussian(2, 40, 5), ints(3, 1), ints(-1, -1)], ...rules },
+  { name: 'one row counts', inputs: [gaussian(1, 6, 5), gaussian(2, 40, 5), ints(3, 1), ints(-1, 39)], ...rules },
+];
+
+let all: { name: string; engine: Engine }[] = [];
+beforeAll(async () => {
+  all = await forms();
+});
+afterAll(async () => {
+  for (const { engine } of all) await engine.close();
+});
+const threaded = () => all.filter(({ name }) => name.includes('threads'));
+
+describe('labelled cross-entropy: every form is the oracle', () => {
+  test.each(cases)('$name', async (c) => {
+    for (const { name, engine } of all) {
+      const ratios = await judge(engine, c);
+      expect(ratios['output 2'], `${name}, predictions`).toBe(0);
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-5);
+    }
+  });
+});
+
+/** outputs and gradients, or without gradients what an evaluation computes */
+async function run(engine: Engine, inputs: Case['inputs'], differentiated: readonly number[]): Promise<Record<string, ArrayLike<number>>> {
+  const names = ['hidden', 'table', 'rows', 'targets'];
+  const executable = engine.compile({
+    state: {},
+    functions: {
+      f: (t) => {
+        const xs = names.map((n) => t[n]!);
+        const { loss, losses, predictions } = labelledCrossEntropy(xs[0]!, xs[1]!, xs[2]!, xs[3]!);
+        const f = (...vars: tf.Tensor[]) => {
+          const at = [...xs];
+          differentiated.forEach((i, j) => (at[i] = vars[j]!));
+          return labelledCrossEntropy(at[0]!, at[1]!, at[2]!, at[3]!).loss as tf.Scalar;
+        };
+        const gradients = differentiated.length === 0 ? [] : tf.grads(f)(differentiated.map((i) => xs[i]!));
+        return { outputs: { loss, losses, predictions, ...Object.fromEntries(gradients.map((g, j) => [`d ${names[differentiated[j]!]}`, g])) } };
+      },
+    },
+  });
+  const host = Object.fromEntries(inputs.map(({ shape, data }, i) => [names[i], { shape, data: data instanceof Int32Array ? data : Float32Array.from(data) }]));
+  const results = await executable.run('f', host).read();
+  executable.dispose();
+  return Object.fromEntries(Object.entries(results).map(([n, r]) => [n, r.data]));
+}
+
+describe('labelled cross-entropy', () => {
+  const { rows, targets } = labels(9, 400, 300, 500);
+  const data = [gaussian(1, 400, 20), gaussian(2, 500, 20), rows, targets];
+
+  test('is bit-identical on any number of threads', async () => {
+    const results = [];
+    for (const { engine } of threaded()) results.push(await run(engine, data, [0, 1]));
+    for (const r of results) expect(r).toEqual(results[0]);
+  });
+
+  test('evaluates to the same with and without gradients, and gives one gradient without the other', async () => {
+    const { engine } = threaded()[0]!;
+    const both = await run(engine, data, [0, 1]);
+    for (const wanted of [[], [0], [1]]) {
+      const some = await run(engine, data, wanted);
+      for (const [name, value] of Object.entries(some)) expect(value, name).toEqual(both[name]);
+    }
+  });
+
+  test('predicts the first of equal words', async () => {
+    const table = { shape: [600, 2], data: Float64Array.from({ length: 1200 }, (_, i) => (i % 2 === 0 && [70, 71, 300, 599].includes(i / 2) ? 1 : 0)) };
+    const hidden = { shape: [3, 2], data: Float64Array.of(1, 0, -1, 0, 0, 1) };
+    for (const { engine, name } of all) {
+      const { predictions } = await run(engine, [hidden, table, ints(0, 1, 2), ints(1, 1, 1)], []);
+      expect([...(predictions as Int32Array)], name).toEqual([70, 0, 0]);
+    }
+  });
+
+  test('keeps the digits of a small loss, and stands large logits', async () => {
+    // logits of about 400, exact in float32, of which one leads by 7; in the second row a hundred times that
+    const D = 4;
+    const table = { shape: [50, D], data: Float64Array.from({ length: 50 * D }, (_, i) => (Math.floor(i / D) === 7 ? 103 : 100 + (i % 3))) };
+    const hidden = { shape: [2, D], data: Float64Array.of(1, 1, 1, 1, 100, 100, 100, 100) };
+    const inputs = [hidden, table, ints(0, 1), ints(7, 3)];
+    const [h, w, rows, targets] = inputs.map(({ shape, data: x }) => ({ shape, data: Float64Array.from(x) }));
+    const exact = oracle.labelledCrossEntropy(h!, w!, rows!, targets!);
+    for (const { engine, name } of all) {
+      const { losses } = await run(engine, inputs, [0, 1]);
+      [0, 1].forEach((r) => expect(losses![r]! / exact.losses.data[r]! - 1, `${name}, row ${r}`).toBeCloseTo(0, 3));
+    }
+  });
+
+  test('names the operands that do not fit', () => {
+    const t = (...shape: number[]) => tf.zeros(shape);
+    const i = (...shape: number[]) => tf.zeros(shape, 'int32');
+    expect(() => labelledCrossEntropy(t(4, 3), t(9, 2), i(2), i(2))).toThrow(/E_SHAPE.*widths 3 and 2.*hidden \[4,3\], table \[9,2\]/);
+    expect(() => labelledCrossEntropy(t(4, 3), t(9, 3), i(2), i(3))).toThrow(/E_SHAPE.*different lengths/);
+    expect(() => labelledCrossEntropy(t(4, 3), t(9, 3), t(2), i(2))).toThrow(/E_SHAPE.*rows is float32/);
+  });
+});

@@ -1,0 +1,129 @@
+/** RMS normalisation, plain and with a gate in front. */
+import { RecallbenchError } from '#core/errors.ts';
+import { callFused, type FusedOp, type Operand, type WasmLowering } from '#engine/fused-op.ts';
+import { sizeOf, type TensorSpec } from '#engine/tensor-spec.ts';
+import type { Tensor } from '#engine/tf.ts';
+import { partials, sumPartials } from '../selective-scan/partial-sums.ts';
+import { gatedRmsNormGradientPortable, gatedRmsNormPortable, rmsNormGradientPortable, rmsNormPortable, type NormAttrs } from './portable.ts';
+
+export interface NormOptions {
+  /** added to the mean square; default 1e-5 */
+  readonly epsilon?: number;
+  /** equal slices of the last axis, each normalised by itself; default 1 */
+  readonly groups?: number;
+}
+
+/**
+ * y = x / √(mean(x²) + ε) ⊙ weight, the mean over each of `groups` equal slices of the last axis (Zhang and Sennrich 2019, equation 4).
+ * x [..., D], weight [D] → [..., D]. E_SHAPE when the weight is not [D] or the groups do not divide D.
+ */
+export function rmsNorm(x: Tensor, weight: Tensor, options: NormOptions = {}): Tensor {
+  return callFused(rmsNormOp, [x, weight], attrs(options))[0]!;
+}
+
+/**
+ * rmsNorm(x ⊙ SiLU(z)): the gate first, then the norm, as Mamba-2 has it (Dao and Gu 2024, section 7.1). x, z [..., D], weight [D] → [..., D].
+ */
+export function gatedRmsNorm(x: Tensor, z: Tensor, weight: Tensor, options: NormOptions = {}): Tensor {
+  return callFused(gatedRmsNormOp, [x, z, weight], attrs(options))[0]!;
+}
+
+const attrs = ({ epsilon = 1e-5, groups = 1 }: NormOptions): NormAttrs => ({ epsilon, groups });
+
+function check(name: string, inputs: readonly TensorSpec[], groups: number): TensorSpec {
+  const x = inputs[0]!;
+  const weight = inputs.at(-1)!;
+  const D = x.shape.at(-1);
+  if (D === undefined) throw new RecallbenchError('E_SHAPE', `${name}: x is a scalar, not [..., D]`);
+  if (weight.shape.join() !== String(D)) throw new RecallbenchError('E_SHAPE', `${name}: weight is [${weight.shape}], but with x [${x.shape}] it must be [D] = [${D}]`);
+  if (inputs.length === 3 && inputs[1]!.shape.join() !== x.shape.join()) {
+    throw new RecallbenchError('E_SHAPE', `${name}: z is [${inputs[1]!.shape}], but x is [${x.shape}]`);
+  }
+  if (!Number.isInteger(groups) || groups < 1 || D % groups !== 0) throw new RecallbenchError('E_SHAPE', `${name}: ${groups} groups do not divide D = ${D}`);
+  const other = inputs.find(({ dtype }) => dtype !== 'float32');
+  if (other !== undefined) throw new RecallbenchError('E_SHAPE', `${name}: operands must be float32, not ${other.dtype}`);
+  return x;
+}
+
+/** Elements of a task. */
+const GRAIN = 16384;
+
+/** Rows in all, and of a task: enough to be worth a task, and at least eight tasks where there are the rows. */
+function division(x: Operand, groups: number): { rows: number; size: number; perTask: number; tasks: number } {
+  const D = x.shape.at(-1)!;
+  const rows = sizeOf(x.shape) / D;
+  const perTask = Math.max(1, Math.min(Math.ceil(GRAIN / D), Math.ceil(rows / 8)));
+  return { rows, size: D / groups, perTask, tasks: Math.ceil(rows / perTask) };
+}
+
+function lowerForward(kernel: string, lowering: WasmLowering, x: Operand, z: Operand | 0, weight: Operand, { epsilon, groups }: NormAttrs): void {
+  const { rows, size, perTask, tasks } = division(x, groups);
+  lowering.dispatch(kernel, tasks, [x, z, weight, lowering.outputs[0]!, rows, groups, size, perTask, { f32: epsilon }]);
+}
+
+/** operands: dy, x, z, weight; results: dx, dz, dweight */
+function lowerGradient(
+  kernel: string, lowering: WasmLowering, operands: [Operand, Operand, Operand | 0, Operand], [dx, dz, dw]: [Operand, Operand | 0, Operand], { epsilon, groups }: NormAttrs,
+): void {
+  const { rows, size, perTask, tasks } = division(operands[1], groups);
+  const shares = partials(lowering, tasks, dw);
+  const scratch = 4 * (groups + 3) * 4 * Math.ceil(size / 4);
+  lowering.dispatch(kernel, tasks, [...operands, dx, dz, shares, rows, groups, size, perTask, { f32: epsilon }], scratch);
+  sumPartials(lowering, shares, tasks, dw);
+}
+
+export const rmsNormOp: FusedOp<NormAttrs> = {
+  name: 'RmsNorm',
+  outputs: (inputs, { groups }) => [check('rmsNorm', inputs, groups)],
+  portable: rmsNormPortable,
+  gradient(dy, inputs, _, given) {
+    const gradients = callFused(rmsNormGradientOp, [dy, ...inputs], given);
+    return gradients.map((g) => () => g);
+  },
+  wasm(lowering, given) {
+    const [x, weight] = lowering.inputs as [Operand, Operand];
+    lowerForward('rms_forward', lowering, x, 0, weight, given);
+  },
+  inPlace: [[0, 0]],
+};
+
+/** dy, x, weight → dx, dweight. */
+const rmsNormGradientOp: FusedOp<NormAttrs> = {
+  name: 'RmsNormGradient',
+  outputs: (inputs) => inputs.slice(1),
+  portable: rmsNormGradientPortable,
+  wasm(lowering, given) {
+    const [dy, x, weight] = lowering.inputs as [Operand, Operand, Operand];
+    const [dx, dw] = lowering.outputs as [Operand, Operand];
+    lowerGradient('rms_gradient', lowering, [dy, x, 0, weight], [dx, 0, dw], given);
+  },
+  inPlace: [[0, 0], [0, 1]],
+};
+
+export const gatedRmsNormOp: FusedOp<NormAttrs> = {
+  name: 'GatedRmsNorm',
+  outputs: (inputs, { groups }) => [check('gatedRmsNorm', inputs, groups)],
+  portable: gatedRmsNormPortable,
+  gradient(dy, inputs, _, given) {
+    const gradients = callFused(gatedRmsNormGradientOp, [dy, ...inputs], given);
+    return gradients.map((g) => () => g);
+  },
+  wasm(lowering, given) {
+    const [x, z, weight] = lowering.inputs as [Operand, Operand, Operand];
+    lowerForward('rms_gated_forward', lowering, x, z, weight, given);
+  },
+  inPlace: [[0, 0], [0, 1]],
+};
+
+/** dy, x, z, weight → dx, dz, dweight. */
+const gatedRmsNormGradientOp: FusedOp<NormAttrs> = {
+  name: 'GatedRmsNormGradient',
+  outputs: (inputs) => inputs.slice(1),
+  portable: gatedRmsNormGradientPortable,
+  wasm(lowering, given) {
+    const [dy, x, z, weight] = lowering.inputs as [Operand, Operand, Operand, Operand];
+    const [dx, dz, dw] = lowering.outputs as [Operand, Operand, Operand];
+    lowerGradient('rms_gated_gradient', lowering, [dy, x, z, weight], [dx, dz, dw], given);
+  },
+  inPlace: [[0, 0], [0, 1], [1, 2], [1, 0]],
+};

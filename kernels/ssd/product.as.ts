@@ -1,0 +1,222 @@
+/**
+ * Products of small matrices with triangles in them, for tiles of at most 64 tokens. Left operands are read where they
+ * lie; right operands are packed into panels of 8 columns (k × 8 floats each, filled with zeros). A product is made in
+ * blocks of 4 × 8; blocks and terms that a causal mask makes zero are left out.
+ */
+import { madd } from '../../engine/wasm/assembly/math.as';
+
+/** Which part of a square operand is not zero. */
+export const enum Part {
+  /** everything */
+  All,
+  /** C(i,j) is wanted for j ≤ i only; other blocks of C are left as they are */
+  LowerResult,
+  /** A(i,k) is zero for k > i */
+  LowerLeft,
+  /** A(i,k) is zero for k < i */
+  UpperLeft,
+}
+
+/** The number of panels that hold n columns. */
+// @ts-ignore: decorator
+@inline
+export function panels(n: i32): i32 {
+  return (n + 7) >> 3;
+}
+
+/** n rounded up to whole blocks of rows. */
+// @ts-ignore: decorator
+@inline
+export function paddedRows(n: i32): i32 {
+  return (n + 3) & ~3;
+}
+
+/** Floats of a packed right operand of k rows and n columns. */
+// @ts-ignore: decorator
+@inline
+export function packedSize(k: i32, n: i32): i32 {
+  return (panels(n) * k) << 3;
+}
+
+/** The v128 at `from`, of which only the first n < 4 floats exist; zeros after them. */
+// @ts-ignore: decorator
+@inline
+export function loadFew(from: usize, n: i32): v128 {
+  let v = f32x4.splat(0);
+  if (n > 0) v = f32x4.replace_lane(v, 0, load<f32>(from));
+  if (n > 1) v = f32x4.replace_lane(v, 1, load<f32>(from, 4));
+  if (n > 2) v = f32x4.replace_lane(v, 2, load<f32>(from, 8));
+  return v;
+}
+
+/** Stores the first n < 4 floats of v. */
+// @ts-ignore: decorator
+@inline
+export function storeFew(to: usize, v: v128, n: i32): void {
+  if (n > 0) store<f32>(to, f32x4.extract_lane(v, 0));
+  if (n > 1) store<f32>(to, f32x4.extract_lane(v, 1), 4);
+  if (n > 2) store<f32>(to, f32x4.extract_lane(v, 2), 8);
+}
+
+/** Packs B[k×n], row i at b + i·stride bytes; row i is multiplied by the float at scale + i·scaleStride unless scale is 0. */
+export function packRows(k: i32, n: i32, b: usize, stride: usize, scale: usize, scaleStride: usize, to: usize): void {
+  const panel = <usize>k << 5;
+  const whole = n >> 2;
+  const rest = n & 3;
+  for (let i = 0; i < k; i++) {
+    const s = scale ? f32x4.splat(load<f32>(scale + <usize>i * scaleStride)) : f32x4.splat(1);
+    let from = b + <usize>i * stride;
+    let at = to + (<usize>i << 5);
+    let q = 0;
+    for (; q + 2 <= whole; q += 2) {
+      v128.store(at, f32x4.mul(v128.load(from), s));
+      v128.store(at, f32x4.mul(v128.load(from, 16), s), 16);
+      from += 32;
+      at += panel;
+    }
+    if (q < whole) {
+      v128.store(at, f32x4.mul(v128.load(from), s));
+      v128.store(at, f32x4.mul(loadFew(from + 16, rest), s), 16);
+    } else if (rest) {
+      v128.store(at, f32x4.mul(loadFew(from, rest), s));
+      v128.store(at, f32x4.splat(0), 16);
+    }
+  }
+}
+
+/** The v128 of floats 4q … 4q+3 of a row of n; zeros where there are none. */
+// @ts-ignore: decorator
+@inline
+function quad(row: usize, q: i32, n: i32): v128 {
+  const left = n - (q << 2);
+  const at = row + (<usize>q << 4);
+  return left >= 4 ? v128.load(at) : loadFew(at, left);
+}
+
+/** Packs Bᵀ: the k×n operand whose columns are the rows of `b` (n rows of k floats, `stride` bytes apart), scaled as in packRows. */
+export function packColumns(k: i32, n: i32, b: usize, stride: usize, scale: usize, scaleStride: usize, to: usize): void {
+  const half = ((n + 7) & ~7) >> 2;
+  for (let h = 0; h < half; h++) {
+    const j = h << 2;
+    const zero = f32x4.splat(0);
+    const r0 = b + <usize>j * stride;
+    const one = f32x4.splat(1);
+    const s0 = scale && j < n ? f32x4.splat(load<f32>(scale + <usize>j * scaleStride)) : one;
+    const s1 = scale && j + 1 < n ? f32x4.splat(load<f32>(scale + <usize>(j + 1) * scaleStride)) : one;
+    const s2 = scale && j + 2 < n ? f32x4.splat(load<f32>(scale + <usize>(j + 2) * scaleStride)) : one;
+    const s3 = scale && j + 3 < n ? f32x4.splat(load<f32>(scale + <usize>(j + 3) * scaleStride)) : one;
+    const at = to + <usize>(h >> 1) * (<usize>k << 5) + (<usize>(h & 1) << 4);
+    for (let q = 0; q << 2 < k; q++) {
+      const v0 = j < n ? f32x4.mul(quad(r0, q, k), s0) : zero;
+      const v1 = j + 1 < n ? f32x4.mul(quad(r0 + stride, q, k), s1) : zero;
+      const v2 = j + 2 < n ? f32x4.mul(quad(r0 + 2 * stride, q, k), s2) : zero;
+      const v3 = j + 3 < n ? f32x4.mul(quad(r0 + 3 * stride, q, k), s3) : zero;
+      const t0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
+      const t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
+      const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
+      const t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
+      const left = k - (q << 2);
+      const line = at + (<usize>q << 7);
+      v128.store(line, i64x2.shuffle(t0, t2, 0, 2));
+      if (left > 1) v128.store(line, i64x2.shuffle(t0, t2, 1, 3), 32);
+      if (left > 2) v128.store(line, i64x2.shuffle(t1, t3, 0, 2), 64);
+      if (left > 3) v128.store(line, i64x2.shuffle(t1, t3, 1, 3), 96);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function put(c: usize, low: v128, high: v128, accumulate: bool): void {
+  if (accumulate) {
+    low = f32x4.add(v128.load(c), low);
+    high = f32x4.add(v128.load(c, 16), high);
+  }
+  v128.store(c, low);
+  v128.store(c, high, 16);
+}
+
+// V8 schedules all loads of a loop body before the arithmetic: 6 loads and 8 sums just fit into its 15 registers. Larger
+// blocks, or two k in one body, spill and are half as fast.
+
+/**
+ * C[m×n] (+)= A·B, with row i of A at a + i·lda bytes. Row i of C lies at c + i·ldc bytes; all of paddedRows(m) × 8·panels(n)
+ * is written.
+ */
+export function productOfRows(m: i32, n: i32, k: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool, part: Part): void {
+  const columns = panels(n);
+  for (let j = 0; j < columns; j++) {
+    const panel = b + <usize>(j * k << 5);
+    for (let i = part == Part.LowerResult ? j << 3 : 0; i < m; i += 4) {
+      const end = part == Part.LowerLeft ? min(k, i + 4) : k;
+      let p = panel;
+      let a0 = a + <usize>i * lda;
+      let a1 = a + <usize>min(i + 1, m - 1) * lda;
+      let a2 = a + <usize>min(i + 2, m - 1) * lda;
+      let a3 = a + <usize>min(i + 3, m - 1) * lda;
+      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
+      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
+      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
+      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+      for (let l = end; l > 0; l--) {
+        const low = v128.load(p), high = v128.load(p, 16);
+        const v0 = v128.load_splat<f32>(a0);
+        c00 = madd(v0, low, c00); c01 = madd(v0, high, c01);
+        const v1 = v128.load_splat<f32>(a1);
+        c10 = madd(v1, low, c10); c11 = madd(v1, high, c11);
+        const v2 = v128.load_splat<f32>(a2);
+        c20 = madd(v2, low, c20); c21 = madd(v2, high, c21);
+        const v3 = v128.load_splat<f32>(a3);
+        c30 = madd(v3, low, c30); c31 = madd(v3, high, c31);
+        p += 32;
+        a0 += 4; a1 += 4; a2 += 4; a3 += 4;
+      }
+      let at = c + <usize>i * ldc + (<usize>j << 5);
+      put(at, c00, c01, accumulate);
+      at += ldc;
+      put(at, c10, c11, accumulate);
+      at += ldc;
+      put(at, c20, c21, accumulate);
+      at += ldc;
+      put(at, c30, c31, accumulate);
+    }
+  }
+}
+
+/** As productOfRows, with A(i,k) at a + k·lda + 4·i: the transpose of a row-major matrix. Up to 3 floats after a row's m are read. */
+export function productOfColumns(m: i32, n: i32, k: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool, part: Part): void {
+  const columns = panels(n);
+  for (let j = 0; j < columns; j++) {
+    const panel = b + <usize>(j * k << 5);
+    for (let i = 0; i < m; i += 4) {
+      const start = part == Part.UpperLeft ? min(i, k) : 0;
+      let p = panel + <usize>(start << 5);
+      let q = a + (<usize>i << 2) + <usize>start * lda;
+      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
+      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
+      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
+      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
+      for (let l = k - start; l > 0; l--) {
+        const low = v128.load(p), high = v128.load(p, 16);
+        const v0 = v128.load_splat<f32>(q);
+        c00 = madd(v0, low, c00); c01 = madd(v0, high, c01);
+        const v1 = v128.load_splat<f32>(q, 4);
+        c10 = madd(v1, low, c10); c11 = madd(v1, high, c11);
+        const v2 = v128.load_splat<f32>(q, 8);
+        c20 = madd(v2, low, c20); c21 = madd(v2, high, c21);
+        const v3 = v128.load_splat<f32>(q, 12);
+        c30 = madd(v3, low, c30); c31 = madd(v3, high, c31);
+        p += 32;
+        q += lda;
+      }
+      let at = c + <usize>i * ldc + (<usize>j << 5);
+      put(at, c00, c01, accumulate);
+      at += ldc;
+      put(at, c10, c11, accumulate);
+      at += ldc;
+      put(at, c20, c21, accumulate);
+      at += ldc;
+      put(at, c30, c31, accumulate);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Softmax attention (Vaswani et al. 2017, §3.2): y_t = Σ_{s≤t} softmax_s(q_t·k_s/√K) v_s per head, with one fused QKV
+ * projection. It knows no order by itself: give the language model positions.
+ *
+ *     B batch   L length   D model width   H heads   K = D/H width of a head
+ */
+import { z } from '#core/config.ts';
+import { RecallbenchError } from '#core/errors.ts';
+import { tf } from '#engine/tf.ts';
+import { causalAttention } from '#kernels/causal-attention/op.ts';
+import { constant, normal } from './initializers.ts';
+import { defineMixer } from './mixer.ts';
+import { project } from './projection.ts';
+
+export const attention = defineMixer({
+  name: 'attention',
+  summary: 'causal softmax attention; carries every key and value',
+  appearance: { label: 'Attention', order: 0, color: '#0072B2', marker: 'circle' },
+  config: z.strictObject({
+    heads: z.int().positive().default(1).describe('number of heads; divides dModel'),
+  }),
+  open({ heads: H }, { dModel: D, layers }) {
+    if (D % H !== 0) throw new RecallbenchError('E_SIZE', `model attention: ${H} heads do not divide dModel ${D}. Choose a divisor of ${D}.`);
+    const K = D / H;
+    return {
+      notes: [],
+      // y = x·Wᵀ + b, weights [out, in]; initialisation of GPT-2
+      init: (stream) => ({
+        'Wqkv.weight': normal(stream.fork('Wqkv.weight'), 0.02, 3 * D, D), // rows q, k, v
+        'Wqkv.bias': constant(0, 3 * D),
+        'out_proj.weight': normal(stream.fork('out_proj.weight'), 0.02 / Math.sqrt(2 * layers), D, D),
+        'out_proj.bias': constant(0, D),
+      }),
+      apply(params, x) {
+        const [B, L] = x.shape;
+        const qkv = project(tf.reshape(x, [B * L, D]), params['Wqkv.weight'], [D, D, D], params['Wqkv.bias']);
+        const [q, k, v] = qkv.map((part) => tf.reshape(part, [B, L, H, K]));
+        const y = tf.reshape(causalAttention(q, k, v), [B * L, D]);
+        const [out] = project(y, params['out_proj.weight'], [D], params['out_proj.bias']);
+        return tf.reshape(out, [B, L, D]);
+      },
+      // the keys and values of all tokens so far
+      stateBytes: (seqLen) => 4 * 2 * D * seqLen,
+      initialState: (B) => ({ k: tf.zeros([B, H, 0, K]), v: tf.zeros([B, H, 0, K]) }),
+      step(params, state, x) {
+        const [B] = x.shape;
+        const qkv = project(x, params['Wqkv.weight'], [D, D, D], params['Wqkv.bias']);
+        const [q, k1, v1] = qkv.map((part) => tf.reshape(part, [B, H, 1, K]));
+        const k = tf.concat([state['k'], k1], 2); // [B, H, t, K]
+        const v = tf.concat([state['v'], v1], 2);
+        const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(K)); // [B, H, 1, t]
+        const y = tf.reshape(tf.matMul(tf.softmax(scores), v), [B, D]);
+        const [out] = project(y, params['out_proj.weight'], [D], params['out_proj.bias']);
+        return [{ k, v }, out];
+      },
+    };
+  },
+});

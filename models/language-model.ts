@@ -1,0 +1,129 @@
+/**
+ * The language model around a mixer: token embedding (and positions), pre-norm residual blocks, a final norm, a head tied
+ * to the embedding.
+ *
+ *     B batch   L length   D model width   V vocabulary   T = B·L   R scored rows
+ *
+ *     x ← embedding[ids] (+ positions)
+ *     each layer:  x ← x + mixer(RMSNorm(x));   with an MLP also  x ← x + MLP(RMSNorm(x))
+ *     logits = RMSNorm(x)·embeddingᵀ
+ */
+import { RecallbenchError } from '#core/errors.ts';
+import { rng, type Stream } from '#core/random.ts';
+import { sizeOf } from '#engine/tensor-spec.ts';
+import { tf, type Tensor } from '#engine/tf.ts';
+import { embedding } from '#kernels/embedding/op.ts';
+import { labelledCrossEntropy } from '#kernels/labelled-cross-entropy/op.ts';
+import { rmsNorm } from '#kernels/rms-norm/op.ts';
+import { constant, normal } from './initializers.ts';
+import type { Mixer, Parameters, Tensors } from './mixer.ts';
+import { mlp } from './mlp.ts';
+
+export interface LanguageModelConfig {
+  readonly vocabSize: number;
+  /** the longest sequence; only learned positions depend on it */
+  readonly maxLength: number;
+  readonly dModel: number;
+  readonly layers: number;
+  /** hidden width of the MLP after each mixer as a multiple of dModel; 0 is no MLP */
+  readonly mlp: number;
+  /** learned absolute positions added to the embedding; for mixers that know no order */
+  readonly positions: boolean;
+  readonly mixer: Mixer;
+  /** raw mixer options */
+  readonly options: unknown;
+}
+
+export interface LanguageModel {
+  /** Initial values. Every parameter draws from its own fork of the stream, so more layers change none of the others'. */
+  parameters(stream: Stream): Parameters;
+  /** ids [B, L] int32 → hidden states [B·L, D], after the final norm */
+  hidden(params: Tensors, ids: Tensor): Tensor;
+  /** Cross-entropy at rows [R] of [B·L] (int32; targets −1 are ignored): loss is the mean, losses and predictions are [R]. */
+  loss(params: Tensors, ids: Tensor, rows: Tensor, targets: Tensor): { loss: Tensor; losses: Tensor; predictions: Tensor };
+  /** The state before the first token, for B sequences; every tensor's first axis is B. */
+  initialState(batch: number): Tensors;
+  /** Decodes one token: ids [B] int32 and, with learned positions, the place of each in its sequence [B] int32 → [next state, logits [B, V]]. */
+  step(params: Tensors, state: Tensors, ids: Tensor, places?: Tensor): [Tensors, Tensor];
+  /** Bytes that decoding carries for one sequence after seqLen tokens, all layers together. */
+  stateBytes(seqLen: number): number;
+  readonly parameterCount: number;
+  readonly notes: readonly string[];
+}
+
+const NORM = { epsilon: 1e-5, groups: 1 };
+
+/** The entries whose names start with `prefix`, without it. */
+function inside<T>(all: Record<string, T>, prefix: string): Record<string, T> {
+  return Object.fromEntries(Object.entries(all).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])));
+}
+
+/** The same entries with `prefix` before their names. */
+function prefixed<T>(prefix: string, entries: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]));
+}
+
+export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
+  const { vocabSize: V, dModel: D, layers } = config;
+  const mixer = config.mixer.open(config.options, { dModel: D, layers });
+  const hiddenWidth = Math.round(config.mlp * D);
+  const feedForward = hiddenWidth > 0 ? mlp(hiddenWidth, { dModel: D, layers }) : undefined;
+  const layerNames = Array.from({ length: layers }, (_, i) => `layers.${i}.`);
+
+  const layerParameters = (stream: Stream): Parameters => ({
+    'norm.weight': constant(1, D),
+    ...prefixed('mixer.', mixer.init(stream.fork('mixer'))),
+    ...(feedForward && { 'norm2.weight': constant(1, D), ...prefixed('mlp.', feedForward.init(stream.fork('mlp'))) }),
+  });
+
+  /** All layers and the final norm: x [..., D] → the same shape; `mix` runs the mixer of one layer. */
+  const backbone = (params: Tensors, x: Tensor, mix: (name: string, params: Tensors, x: Tensor) => Tensor): Tensor => {
+    for (const name of layerNames) {
+      const own = inside(params, name);
+      x = tf.add(x, mix(name, inside(own, 'mixer.'), rmsNorm(x, own['norm.weight'], NORM)));
+      if (feedForward) x = tf.add(x, feedForward.apply(inside(own, 'mlp.'), rmsNorm(x, own['norm2.weight'], NORM)));
+    }
+    return rmsNorm(x, params['norm_f.weight'], NORM);
+  };
+
+  const hidden = (params: Tensors, ids: Tensor): Tensor => {
+    const [B, L] = ids.shape as [number, number];
+    if (config.positions && L > config.maxLength) throw new RecallbenchError('E_SIZE', `${L} tokens in a model with learned positions for ${config.maxLength}`);
+    let x = embedding(params['embedding.weight'], ids);
+    if (config.positions) x = tf.add(x, tf.slice(params['positions.weight'], [0, 0], [L, D]));
+    return tf.reshape(backbone(params, x, (_, own, h) => mixer.apply(own, h)), [B * L, D]);
+  };
+
+  const count = (parameters: Parameters) => Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+
+  return {
+    parameters: (stream) => ({
+      'embedding.weight': normal(stream.fork('embedding'), 0.02, V, D),
+      ...(config.positions && { 'positions.weight': normal(stream.fork('positions'), 0.02, config.maxLength, D) }),
+      ...Object.assign({}, ...layerNames.map((name, i) => prefixed(name, layerParameters(stream.fork('layers').fork(i))))),
+      'norm_f.weight': constant(1, D),
+    }),
+    hidden,
+    loss: (params, ids, rows, targets) => labelledCrossEntropy(hidden(params, ids), params['embedding.weight'], rows, targets),
+    initialState: (B) => Object.assign({}, ...layerNames.map((name) => prefixed(name, mixer.initialState(B)))),
+    step(params, state, ids, places) {
+      const [B] = ids.shape;
+      const row = (table: string, at: Tensor) => tf.reshape(embedding(params[table], tf.reshape(at, [B, 1])), [B, D]);
+      let x = row('embedding.weight', ids);
+      if (config.positions) {
+        if (places === undefined) throw new TypeError('a model with learned positions decodes with places [B]');
+        x = tf.add(x, row('positions.weight', places));
+      }
+      const next: Tensors = {};
+      const h = backbone(params, x, (name, own, u) => {
+        const [after, y] = mixer.step(own, inside(state, name), u);
+        Object.assign(next, prefixed(name, after));
+        return y;
+      });
+      return [next, tf.matMul(h as tf.Tensor2D, params['embedding.weight'] as tf.Tensor2D, false, true)];
+    },
+    stateBytes: (seqLen) => layers * mixer.stateBytes(seqLen),
+    parameterCount: V * D + (config.positions ? config.maxLength * D : 0) + layers * count(layerParameters(rng(0))) + D,
+    notes: hiddenWidth === config.mlp * D ? mixer.notes : [...mixer.notes, `MLP of hidden width ${hiddenWidth}: mlp ${config.mlp} · dModel ${D}, rounded`],
+  };
+}

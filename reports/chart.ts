@@ -1,0 +1,228 @@
+/** One panel as a Chart.js configuration: Chart.js lays out axes and grid and draws lines and markers; whiskers, failed marks and labels are plugins. */
+import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, ScaleOptionsByType } from 'chart.js';
+import { drawPoint } from 'chart.js/helpers';
+import type { Axis, Mark, Panel, Series } from './figure.ts';
+import { fontFamily } from './font.ts';
+import { formatTick, ticksOf, type Domain } from './ticks.ts';
+
+/** Sizes in CSS pixels. Drawn 720 wide and printed 5.5 inches wide, 12 pixels are 6.6 points. */
+export const sizes = { title: 17, text: 13, tick: 12, label: 10.5, caption: 12, line: 1.75, radius: 4.25 } as const;
+export const ink = { text: '#222222', faint: '#5a5a5a', grid: '#e4e4e4', axis: '#555555', paper: '#ffffff' } as const;
+
+/** Where a panel is drawn and what its axes span. */
+export interface Place {
+  width: number;
+  height: number;
+  /** pixels left of and below the plot */
+  left: number;
+  bottom: number;
+  x: Domain;
+  y: Domain;
+  /** whether the left axis has numbers and a title, and the bottom axis a title */
+  yLabels: boolean;
+  xTitle: boolean;
+}
+
+/** More marks on a line than this, and only every nth has a marker. */
+const CROWD = 16;
+const MARKERS_ON_CROWDED = 8;
+
+/** The configuration of a chart of `place.width` × `place.height` pixels. */
+export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter'> {
+  const family = fontFamily();
+  const plotWidth = place.width - place.left;
+  const plotHeight = place.height - place.bottom;
+  const font = (size: number, weight: 'normal' | 600 = 'normal') => ({ family, size, weight });
+  const axis = (which: 'x' | 'y', of: Axis, domain: Domain, most: number, labels: boolean, title: boolean) => ({
+    type: of.scale === 'linear' ? ('linear' as const) : ('logarithmic' as const),
+    position: which === 'x' ? ('bottom' as const) : ('left' as const),
+    min: domain.min,
+    max: domain.max,
+    title: { display: title, text: of.label, font: font(sizes.text), color: ink.text, padding: which === 'x' ? { top: 3, bottom: 0 } : { top: 0, bottom: 3 } },
+    border: { color: ink.axis, width: 1 },
+    grid: { color: ink.grid, lineWidth: 1, tickColor: ink.axis, tickLength: 4, drawTicks: true },
+    ticks: {
+      display: labels,
+      font: font(sizes.tick),
+      color: ink.text,
+      padding: 4,
+      autoSkip: false,
+      minRotation: 0,
+      maxRotation: 0,
+      callback: (value: number | string) => formatTick(Number(value), of.unit),
+    },
+    afterBuildTicks: (scale: { ticks: { value: number }[] }) => {
+      scale.ticks = ticksOf(of, domain, most).map((value) => ({ value }));
+    },
+    // the same plot size in every panel, whatever its labels
+    afterFit: (scale: { width: number; height: number }) => {
+      if (which === 'x') scale.height = place.bottom;
+      else scale.width = place.left;
+    },
+  });
+  return {
+    type: 'scatter',
+    data: { datasets: panel.series.flatMap(datasetsOf) },
+    options: {
+      animation: false,
+      responsive: false,
+      events: [],
+      devicePixelRatio: 1,
+      layout: { padding: 0, autoPadding: false },
+      plugins: { legend: { display: false }, tooltip: { enabled: false }, title: { display: false } },
+      scales: {
+        x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / (panel.x.unit === 'bytes' ? 62 : 46))), true, place.xTitle) as never as ScaleOptionsByType<'linear'>,
+        y: axis('y', panel.y, place.y, Math.max(2, Math.floor(plotHeight / 30)), place.yLabels, place.yLabels) as never as ScaleOptionsByType<'linear'>,
+      },
+    },
+    plugins: [whiskers(panel.series), failures(panel.series), labels(panel.series, family)] as Plugin<'scatter'>[],
+  };
+}
+
+/** The line with its markers, and the marks beside it. */
+function datasetsOf(series: Series): ChartDataset<'scatter'>[] {
+  const { look } = series;
+  const shared = {
+    clip: false as const,
+    borderColor: look.color,
+    pointStyle: look.marker as PointStyle,
+    pointBorderColor: look.color,
+    pointBorderWidth: 1.4,
+  };
+  const points = (marks: readonly Mark[]) => marks.map(({ x, y }) => ({ x, y }));
+  const line = series.marks.filter((mark) => !mark.aside);
+  const every = line.length > CROWD ? Math.ceil(line.length / MARKERS_ON_CROWDED) : 1;
+  // markers of different runs of a crowded panel should not stand on top of one another
+  const first = every > 1 ? Math.floor(every / 2) : 0;
+  return [
+    {
+      ...shared,
+      data: points(line),
+      showLine: true,
+      borderWidth: sizes.line,
+      borderDash: look.dash,
+      pointRadius: line.map((_, i) => (i % every === first ? sizes.radius : 0)),
+      pointBackgroundColor: look.filled ? look.color : ink.paper,
+    },
+    {
+      ...shared,
+      data: points(series.marks.filter((mark) => mark.aside)),
+      showLine: false,
+      pointRadius: 0.65 * sizes.radius,
+      pointBorderWidth: 1,
+      pointBackgroundColor: ink.paper,
+    },
+  ];
+}
+
+function pixel(chart: Chart, mark: { x: number; y: number }): { x: number; y: number } {
+  return { x: chart.scales['x']!.getPixelForValue(mark.x), y: chart.scales['y']!.getPixelForValue(mark.y) };
+}
+
+/** Vertical bars from low to high, under the markers. */
+function whiskers(all: readonly Series[]): Plugin {
+  return {
+    id: 'whiskers',
+    beforeDatasetsDraw(chart) {
+      const { ctx } = chart;
+      ctx.save();
+      ctx.lineWidth = 1.1;
+      for (const series of all) {
+        ctx.strokeStyle = series.look.color;
+        for (const { x, low, high } of series.marks) {
+          if (low === undefined || high === undefined) continue;
+          const [bottom, top] = [pixel(chart, { x, y: low }), pixel(chart, { x, y: high })];
+          if (bottom.y - top.y < 0.5) continue; // no spread to see
+          ctx.beginPath();
+          ctx.moveTo(bottom.x, bottom.y);
+          ctx.lineTo(top.x, top.y);
+          for (const end of [bottom, top]) {
+            ctx.moveTo(end.x - 3, end.y);
+            ctx.lineTo(end.x + 3, end.y);
+          }
+          ctx.stroke();
+        }
+      }
+      ctx.restore();
+    },
+  };
+}
+
+/** Crossed circles on the x axis, side by side where several series failed at one place. */
+function failures(all: readonly Series[]): Plugin {
+  return {
+    id: 'failures',
+    afterDatasetsDraw(chart) {
+      const at = new Map<number, string[]>();
+      for (const series of all) for (const mark of series.failed) at.set(mark.x, [...(at.get(mark.x) ?? []), series.look.color]);
+      for (const [x, colors] of at) {
+        const middle = chart.scales['x']!.getPixelForValue(x);
+        colors.forEach((color, i) => drawFailure(chart.ctx, middle + (i - (colors.length - 1) / 2) * 11, chart.chartArea.bottom, color));
+      }
+    },
+  };
+}
+
+/** The mark of what failed: a crossed circle, hollow. */
+export function drawFailure(ctx: CanvasRenderingContext2D, x: number, y: number, color: string): void {
+  ctx.save();
+  ctx.strokeStyle = color;
+  ctx.fillStyle = ink.paper;
+  ctx.lineWidth = 1.3;
+  drawPoint(ctx, { pointStyle: 'circle', radius: 4.6, borderWidth: 1.3 }, x, y);
+  drawPoint(ctx, { pointStyle: 'crossRot', radius: 4.6, borderWidth: 1.3 }, x, y);
+  ctx.restore();
+}
+
+interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+/** Labels beside marks, each where it covers no marker and no other label; one that fits nowhere is left out. */
+function labels(all: readonly Series[], family: string): Plugin {
+  return {
+    id: 'labels',
+    afterDatasetsDraw(chart) {
+      const { ctx, chartArea } = chart;
+      const around = (p: { x: number; y: number }, r: number): Box => ({ left: p.x - r, right: p.x + r, top: p.y - r, bottom: p.y + r });
+      const taken = all.flatMap((series) => series.marks.map((mark) => around(pixel(chart, mark), sizes.radius)));
+      ctx.save();
+      ctx.font = `${sizes.label}px ${family}`;
+      ctx.textBaseline = 'middle';
+      ctx.textAlign = 'center';
+      for (const series of all) {
+        ctx.fillStyle = ink.faint;
+        for (const mark of series.marks) {
+          if (mark.label === undefined || mark.aside) continue;
+          const p = pixel(chart, mark);
+          const [w, h] = [ctx.measureText(mark.label).width / 2, sizes.label / 2];
+          const away = sizes.radius + 2;
+          const offsets = [
+            [0, away + h],
+            [0, -away - h],
+            [away + w, h],
+            [-away - w, h],
+            [away + w, -h],
+            [-away - w, -h],
+          ] as const;
+          for (const [dx, dy] of offsets) {
+            const box = { left: p.x + dx - w, right: p.x + dx + w, top: p.y + dy - h, bottom: p.y + dy + h };
+            const inside = box.left >= chartArea.left + 2 && box.right <= chartArea.right && box.top >= chartArea.top && box.bottom <= chartArea.bottom - 2;
+            if (!inside || taken.some((other) => overlap(box, other))) continue;
+            ctx.fillText(mark.label, p.x + dx, p.y + dy);
+            taken.push(box);
+            break;
+          }
+        }
+      }
+      ctx.restore();
+    },
+  };
+}
+
+function overlap(a: Box, b: Box): boolean {
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}

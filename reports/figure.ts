@@ -1,0 +1,107 @@
+/**
+ * A figure as plain data: what is drawn, in numbers and words, and nothing of how. A report is a pure function
+ * records → Figure; `draw.ts` and `csv.ts` turn a figure into files.
+ */
+import type { RunRecord } from '#results/record.ts';
+import type { Slice } from '#results/query.ts';
+
+export interface Figure {
+  /** the file name, without an ending */
+  name: string;
+  title: string;
+  /** drawn in rows from left to right */
+  panels: Panel[];
+  /** panels in a row; 3 at most unless given */
+  columns?: number;
+  /** sentences: what was measured, on which device, at which precision, over how many seeds, with which budget */
+  caption: string[];
+  /** sentences: what is missing, failed or was left out */
+  notes: string[];
+}
+
+export interface Panel {
+  title: string;
+  x: Axis;
+  y: Axis;
+  series: Series[];
+}
+
+export interface Axis {
+  label: string;
+  scale: 'linear' | 'log2' | 'log10';
+  /** how numbers are written: 4096 as "4 KiB", as "4,096", or as "4k" */
+  unit: 'bytes' | 'number' | 'count';
+  /** fixed ends; without them the axis spans what is drawn in all panels with the same axis */
+  min?: number;
+  max?: number;
+  /** fixed ticks; without them round numbers */
+  ticks?: number[];
+}
+
+/** Numbers and names that belong to a mark and go into the CSV beside it. */
+export type Facts = Record<string, string | number>;
+
+export interface Series {
+  /** its name in the legend; series of one name share an entry, and should share a look */
+  name: string;
+  look: Look;
+  /** joined by a line in this order */
+  marks: Mark[];
+  /** what belongs on the line and has no value */
+  failed: FailedMark[];
+}
+
+/** How a series looks. Marker, filling and dash tell series apart without colour. */
+export interface Look {
+  /** #rrggbb */
+  color: string;
+  /** Chart.js point style */
+  marker: string;
+  filled: boolean;
+  /** lengths of dashes and gaps in pixels; empty is a solid line */
+  dash: number[];
+}
+
+export interface Mark {
+  x: number;
+  y: number;
+  /** ends of the whisker */
+  low?: number;
+  high?: number;
+  /** written beside the mark where there is room */
+  label?: string;
+  /** drawn small and hollow, beside the line */
+  aside?: boolean;
+  facts: Facts;
+}
+
+/** Drawn as a crossed circle on the x axis. */
+export interface FailedMark {
+  x: number;
+  /** "diverged" */
+  why: string;
+  facts: Facts;
+}
+
+/** What a reader may choose of a figure. */
+export interface FigureOptions {
+  /** only this task */
+  task?: string;
+  /** only records of this sweep */
+  sweep?: string;
+  /** only these models */
+  models?: readonly string[];
+  /** accuracy at these slices of the test, not over all of them: `{ seqLen: 512 }` */
+  slice?: Slice;
+  /** instead of the figure's own title */
+  title?: string;
+}
+
+/** One entry of the table of figures. */
+export interface FigureKind<N extends string = string> {
+  name: N;
+  /** one line for `recallbench list figures` */
+  summary: string;
+  /** Throws E_STORE, with the command that makes them, when there are no records to draw. */
+  build(records: readonly RunRecord[], options?: FigureOptions): Figure;
+}

@@ -1,0 +1,67 @@
+/** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
+import type { PointStyle } from 'chart.js';
+import { drawPoint } from 'chart.js/helpers';
+import { drawFailure, ink, sizes } from './chart.ts';
+import type { Figure, Look } from './figure.ts';
+
+export interface LegendEntry {
+  name: string;
+  /** absent for the mark of what failed */
+  look?: Look;
+  /** from the left edge, and the row */
+  x: number;
+  row: number;
+}
+
+const KEY = 34;
+const GAP = 7;
+const BETWEEN = 20;
+export const ROW_HEIGHT = 20;
+
+/** The entries of a figure's series and, if anything failed, of the failed mark, set in rows. */
+export function legendOf(figure: Figure, width: number, widthOf: (text: string) => number): LegendEntry[] {
+  const looks = new Map<string, Look | undefined>();
+  const all = figure.panels.flatMap((panel) => panel.series);
+  for (const series of all) looks.set(series.name, series.look);
+  if (all.some((series) => series.failed.length > 0)) looks.set('no finished run', undefined);
+  const entries: LegendEntry[] = [];
+  let [x, row] = [0, 0];
+  for (const [name, look] of looks) {
+    const length = KEY + GAP + widthOf(name);
+    if (x > 0 && x + length > width) [x, row] = [0, row + 1];
+    entries.push({ name, ...(look === undefined ? {} : { look }), x, row });
+    x += length + BETWEEN;
+  }
+  return entries;
+}
+
+/** Draws the entries with their upper left corner at (left, top); the caller has set the font. */
+export function drawLegend(ctx: CanvasRenderingContext2D, entries: readonly LegendEntry[], left: number, top: number): void {
+  ctx.save();
+  ctx.textBaseline = 'middle';
+  ctx.textAlign = 'left';
+  for (const { name, look, x, row } of entries) {
+    const [at, y] = [left + x, top + (row + 0.5) * ROW_HEIGHT];
+    if (look === undefined) drawFailure(ctx, at + KEY / 2, y, ink.axis);
+    else drawKey(ctx, look, at, y);
+    ctx.fillStyle = ink.text;
+    ctx.fillText(name, at + KEY + GAP, y + 0.5);
+  }
+  ctx.restore();
+}
+
+function drawKey(ctx: CanvasRenderingContext2D, look: Look, x: number, y: number): void {
+  ctx.save();
+  ctx.strokeStyle = look.color;
+  ctx.lineWidth = sizes.line;
+  ctx.setLineDash(look.dash);
+  ctx.beginPath();
+  ctx.moveTo(x, y);
+  ctx.lineTo(x + KEY, y);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  ctx.lineWidth = 1.4;
+  ctx.fillStyle = look.filled ? look.color : ink.paper;
+  drawPoint(ctx, { pointStyle: look.marker as PointStyle, radius: sizes.radius, borderWidth: 1.4 }, x + KEY / 2, y);
+  ctx.restore();
+}

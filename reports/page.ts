@@ -1,0 +1,197 @@
+/**
+ * A whole figure on one canvas: title, legend, panels in rows, caption. The page is itself a Chart.js chart without data
+ * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
+ */
+import type { Chart, ChartConfiguration, Plugin } from 'chart.js';
+import { createCanvas } from '@napi-rs/canvas';
+import { chartOf, ink, sizes, type Place } from './chart.ts';
+import type { Axis, Figure } from './figure.ts';
+import { fontFamily } from './font.ts';
+import { drawLegend, legendOf, ROW_HEIGHT, type LegendEntry } from './legend.ts';
+import { domainOf, formatTick, ticksOf, type Domain } from './ticks.ts';
+
+export interface PageOptions {
+  /** CSS pixels; 720 unless given */
+  width?: number;
+  /** whether caption and notes stand under the panels; true unless given */
+  caption?: boolean;
+}
+
+export interface Page {
+  /** CSS pixels */
+  width: number;
+  height: number;
+  /** A fresh configuration, since Chart.js writes into the one it is given. `scale` is device pixels a CSS pixel. */
+  configuration(scale: number): ChartConfiguration<'scatter'>;
+}
+
+const MARGIN = 16;
+const GUTTER = 18;
+const ROW_GAP = 16;
+const PANEL_TITLE = 22;
+const LINE = 1.45;
+
+/** Lays a figure out. */
+export function layOut(figure: Figure, options: PageOptions = {}): Page {
+  const { width = 720, caption: withCaption = true } = options;
+  const family = fontFamily();
+  const text = measurer(family);
+  const inner = width - 2 * MARGIN;
+
+  const title = wrap(figure.title, inner, (s) => text(s, sizes.title, 600));
+  const legend = legendOf(figure, inner, (s) => text(s, sizes.text));
+  const captionLines = !withCaption ? [] : [figure.caption.join(' '), ...figure.notes].filter((s) => s !== '').flatMap((s) => wrap(s, inner, (t) => text(t, sizes.caption)));
+
+  const columns = Math.max(1, Math.min(figure.columns ?? 3, figure.panels.length));
+  const rows = Math.ceil(figure.panels.length / columns);
+  const domains = domainsOf(figure);
+  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => ticksOf(panel.y, domains[i]!.y, 6).map((v) => text(formatTick(v, panel.y.unit), sizes.tick))));
+  const left = Math.ceil(widest) + 34;
+  const bottom = 46;
+  const plotWidth = (inner - left - (columns - 1) * GUTTER) / columns;
+  const plotHeight = Math.round(Math.max(150, Math.min(columns === 1 ? 330 : 300, plotWidth * (columns === 1 ? 0.55 : columns === 2 ? 0.75 : 1))));
+  const titled = figure.panels.some((panel) => panel.title !== '') ? PANEL_TITLE : 0;
+
+  const legendTop = MARGIN + title.length * sizes.title * LINE + 4;
+  const legendRows = legend.length === 0 ? 0 : legend.at(-1)!.row + 1;
+  const panelsTop = legendTop + legendRows * ROW_HEIGHT + 10;
+  const rowHeight = titled + plotHeight + bottom + ROW_GAP;
+  const captionTop = panelsTop + rows * rowHeight - ROW_GAP + 14;
+  const height = Math.ceil(captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
+
+  const places = figure.panels.map((panel, i): Place & { x0: number; y0: number } => {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    const first = i - column;
+    // numbers on the left axis once a row, if the row agrees on them
+    const yLabels = column === 0 || !sameAxis(panel.y, figure.panels[first]!.y) || domains[i]!.y.max !== domains[first]!.y.max;
+    const below = figure.panels[i + columns];
+    const own = column > 0 && !yLabels ? 0 : left;
+    return {
+      x0: MARGIN + left + column * (plotWidth + GUTTER) - own,
+      y0: panelsTop + row * rowHeight + titled,
+      width: plotWidth + own,
+      height: plotHeight + bottom,
+      left: own,
+      bottom,
+      x: domains[i]!.x,
+      y: domains[i]!.y,
+      yLabels,
+      xTitle: below === undefined || !sameAxis(panel.x, below.x),
+    };
+  });
+
+  return {
+    width,
+    height,
+    configuration: (scale) => ({
+      type: 'scatter',
+      data: { datasets: [] },
+      options: {
+        animation: false,
+        responsive: false,
+        events: [],
+        devicePixelRatio: scale,
+        plugins: { legend: { display: false }, tooltip: { enabled: false }, title: { display: false } },
+        scales: { x: { display: false }, y: { display: false } },
+      },
+      plugins: [
+        {
+          id: 'page',
+          afterDraw(chart) {
+            const { ctx } = chart;
+            ctx.save();
+            ctx.fillStyle = ink.paper;
+            ctx.fillRect(0, 0, width, height);
+            ctx.textBaseline = 'middle';
+            drawLines(ctx, title, `600 ${sizes.title}px ${family}`, ink.text, MARGIN, MARGIN, sizes.title * LINE);
+            ctx.font = `${sizes.text}px ${family}`;
+            drawLegend(ctx, legend, MARGIN, legendTop);
+            figure.panels.forEach((panel, i) => {
+              const place = places[i]!;
+              ctx.font = `600 ${sizes.text}px ${family}`;
+              ctx.fillStyle = ink.text;
+              ctx.textAlign = 'center';
+              ctx.fillText(panel.title, place.x0 + place.left + (place.width - place.left) / 2, place.y0 - titled / 2 - 2);
+              drawInside(chart as Chart, chartOf(panel, place), place);
+            });
+            drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, ink.faint, MARGIN, captionTop, sizes.caption * LINE);
+            ctx.restore();
+          },
+        } as Plugin<'scatter'>,
+      ],
+    }),
+  };
+}
+
+/** The ends of the axes of every panel: panels with the same axis share them. */
+function domainsOf(figure: Figure): { x: Domain; y: Domain }[] {
+  const shared = (which: 'x' | 'y', axis: Axis): Domain => {
+    const alike = figure.panels.filter((panel) => sameAxis(panel[which], axis)).flatMap((panel) => panel.series);
+    const values = alike.flatMap((s) =>
+      which === 'x' ? [...s.marks.map((m) => m.x), ...s.failed.map((m) => m.x)] : s.marks.flatMap((m) => [m.y, m.low ?? m.y, m.high ?? m.y]),
+    );
+    return domainOf(axis, values);
+  };
+  return figure.panels.map((panel) => ({ x: shared('x', panel.x), y: shared('y', panel.y) }));
+}
+
+function sameAxis(a: Axis, b: Axis): boolean {
+  return a.label === b.label && a.scale === b.scale && a.min === b.min && a.max === b.max;
+}
+
+function drawLines(ctx: CanvasRenderingContext2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
+  ctx.font = font;
+  ctx.fillStyle = color;
+  ctx.textAlign = 'left';
+  lines.forEach((line, i) => ctx.fillText(line, x, y + (i + 0.5) * height));
+}
+
+/**
+ * Draws a chart at a place inside the page. Chart.js thinks a chart owns its canvas: it sets the transform from scratch and
+ * clears everything. The inner chart gets a context that sets transforms relative to its place and clears nothing.
+ */
+function drawInside(page: Chart, configuration: ChartConfiguration<'scatter'>, place: { x0: number; y0: number; width: number; height: number }): void {
+  const { ctx } = page;
+  const base = ctx.getTransform();
+  const canvas: Record<string, unknown> = { width: place.width, height: place.height, style: {} };
+  const setTransform = (a: number, b: number, c: number, d: number, e: number, f: number) =>
+    ctx.setTransform(base.a * a, base.d * b, base.a * c, base.d * d, base.a * (e + place.x0) + base.e, base.d * (f + place.y0) + base.f);
+  const own: Record<PropertyKey, unknown> = { canvas, setTransform, resetTransform: () => setTransform(1, 0, 0, 1, 0, 0), clearRect: () => {} };
+  const inside = new Proxy(ctx, {
+    get(target, key) {
+      if (key in own) return own[key];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+    set: (target, key, value) => Reflect.set(target, key, value, target),
+  });
+  canvas['getContext'] = () => inside;
+  ctx.save();
+  const ChartClass = page.constructor as typeof Chart;
+  new ChartClass(inside, configuration).destroy();
+  ctx.restore();
+}
+
+function measurer(family: string): (text: string, size: number, weight?: number) => number {
+  const ctx = createCanvas(1, 1).getContext('2d');
+  return (text, size, weight = 400) => {
+    ctx.font = `${weight} ${size}px ${family}`;
+    return ctx.measureText(text).width;
+  };
+}
+
+/** Breaks a text into lines at its spaces. */
+function wrap(text: string, width: number, widthOf: (text: string) => number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ').filter((w) => w !== '')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && widthOf(longer) > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return line === '' ? lines : [...lines, line];
+}
+
+export type { LegendEntry };

@@ -1,0 +1,143 @@
+/**
+ * One line of a store: a record as text, and text as a record. Keys stand in the schema's order but for the learning
+ * curve, which comes last and is parsed only when it is asked for: it is most of the text and few readers want it.
+ */
+import { z } from '#core/config.ts';
+import { RecallbenchError } from '#core/errors.ts';
+import { pointId } from './point.ts';
+import { quickCheck } from './quick-check.ts';
+import { recordSchema, SCHEMA_VERSION, type RunRecord } from './record.ts';
+
+type Curve = RunRecord['curve'];
+type CurveRow = Curve[number];
+
+const CURVE = ',"curve":[';
+const number = '-?\\d+(?:\\.\\d+)?(?:[eE][-+]?\\d+)?';
+const whole = '-?\\d+';
+const row = `\\{"step":${whole},"tokens":${whole},"loss":(?:null|${number}),"accuracy":(?:null|${number}),"lr":${number},"seconds":${number}\\}`;
+/** the text of a curve as `formatLine` writes it, from its bracket to the end of the line */
+const curveText = new RegExp(`\\[(?:${row}(?:,${row})*)?\\]\\}$`, 'y');
+
+const headSchema = recordSchema.omit({ curve: true });
+const isHead = quickCheck(headSchema);
+
+/** NaN and infinities become null in the fields that may be null: no measurement, rather than a false one. */
+function orNull(x: number | null): number | null {
+  return x !== null && Number.isFinite(x) ? x : null;
+}
+
+/**
+ * The line of a record, without the newline. A NaN or infinity becomes null where the schema has null (loss and
+ * accuracy in the curve, tokens per second). Throws E_STORE, naming the field, on one anywhere else, on whatever else
+ * the schema refuses, and on an id that is not the point's.
+ */
+export function formatLine(record: RunRecord): string {
+  const refuse = (why: string) => new RecallbenchError('E_STORE', `record ${String(record?.id)} is not fit for a store: ${why}. Nothing was written.`);
+  const parsed = recordSchema.safeParse({
+    ...record,
+    tokensPerSecond: orNull(record.tokensPerSecond),
+    curve: record.curve.map((r) => ({ ...r, loss: orNull(r.loss), accuracy: orNull(r.accuracy) })),
+  });
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw refuse(`"${issue.path.map(String).join('.')}": ${issue.message}`);
+  }
+  const { curve, ...head } = parsed.data;
+  let id: string;
+  try {
+    id = pointId(head.point);
+  } catch (error) {
+    throw refuse(`"point": ${(error as Error).message}`);
+  }
+  if (id !== head.id) throw refuse(`its point has the id ${id}`);
+  const rows = curve.map(({ step, tokens, loss, accuracy, lr, seconds }: CurveRow) => ({ step, tokens, loss, accuracy, lr, seconds }));
+  return JSON.stringify({ ...head, curve: rows });
+}
+
+/** Why a line is no record that this version can use. */
+export interface Unreadable {
+  why: string;
+  /** recallbench wrote it: it is torn, damaged, or of another version, and not foreign */
+  ours: boolean;
+}
+
+/**
+ * The record in a line, or why there is none. Whatever `readLine` accepts has the schema's shape; the curve, where it
+ * has the form that `formatLine` gives it, is parsed on first use.
+ */
+export function readLine(text: string): RunRecord | Unreadable {
+  const at = text.indexOf(CURVE);
+  if (at > 0) {
+    curveText.lastIndex = at + CURVE.length - 1;
+    if (curveText.test(text)) {
+      const head = parseJson(`${text.slice(0, at)}}`);
+      if (isObject(head) && head['schema'] === SCHEMA_VERSION && !('curve' in head)) {
+        const curve = text.slice(at + CURVE.length - 1, -1);
+        if (isHead(head)) return withCurve(head as Omit<RunRecord, 'curve'>, curve);
+        const parsed = headSchema.safeParse(head);
+        return parsed.success ? withCurve(parsed.data, curve) : unreadable(parsed.error);
+      }
+    }
+  }
+  const json = parseJson(text);
+  if (json === undefined) {
+    return beginsLikeRecord(text)
+      ? { why: 'torn: the record breaks off or is damaged (a crash while it was written, or it is being written now)', ours: true }
+      : { why: 'not JSON', ours: false };
+  }
+  if (!isObject(json) || typeof json['schema'] !== 'number') return { why: 'not a record of recallbench', ours: false };
+  if (json['schema'] !== SCHEMA_VERSION) {
+    return { why: `schema version ${json['schema']}; this version of recallbench reads version ${SCHEMA_VERSION}. The line is kept as it is`, ours: true };
+  }
+  const parsed = recordSchema.safeParse(json);
+  return parsed.success ? parsed.data : unreadable(parsed.error);
+}
+
+/**
+ * What stands on one line: nothing, a record, or something unreadable; and where a store that ended in the middle of a
+ * line was concatenated with another, the torn record and the whole one behind it.
+ */
+export function readPieces(line: string): (RunRecord | Unreadable)[] {
+  if (line.trim() === '') return [];
+  const whole = readLine(line);
+  if (!('why' in whole)) return [whole];
+  // the quotes inside a record's strings are escaped, so this beginning of a record is none inside a string
+  const pieces = line.split(/(?=\{"schema":\d+,"id":")/);
+  return pieces.length === 1 ? [whole] : pieces.map(readLine);
+}
+
+function withCurve(head: Omit<RunRecord, 'curve'>, text: string): RunRecord {
+  let curve: Curve | undefined;
+  return Object.defineProperty(head, 'curve', {
+    get: () => (curve ??= JSON.parse(text) as Curve),
+    set: (value: Curve) => {
+      curve = value;
+    },
+    enumerable: true,
+    configurable: true,
+  }) as RunRecord;
+}
+
+function unreadable(error: z.ZodError): Unreadable {
+  const issue = error.issues[0]!;
+  return { why: `a record that breaks the schema at "${issue.path.map(String).join('.')}": ${issue.message}`, ours: true };
+}
+
+/** Whether a text begins as a record of any version does, or is the torn beginning of one. */
+function beginsLikeRecord(text: string): boolean {
+  const begin = '{"schema":,"id":"';
+  const withoutVersion = text.slice(0, 64).replace(/^(\{"schema":)\d+/, '$1');
+  return withoutVersion.length < begin.length ? begin.startsWith(withoutVersion) : withoutVersion.startsWith(begin);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

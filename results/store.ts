@@ -1,0 +1,192 @@
+/**
+ * A store: an append-only `.jsonl` file of records, one a line, to which many processes may append at once.
+ *
+ * - A record is written as one line by one write to a file opened with O_APPEND, and synced: lines of different
+ *   processes never mix, and a crash tears at most the line that was being written.
+ * - A torn last line is reported when the store is opened. The next append starts on a line of its own; only then, when
+ *   nobody can still be writing the torn one, is its text moved to `<store>.torn` and blanked in the store.
+ * - Lines that are no records (foreign, damaged, of another schema version) are reported and stay where they are.
+ * - Stores concatenate: `cat a.jsonl b.jsonl > c.jsonl` is a store, and duplicates collapse by id on reading.
+ */
+import { closeSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { RecallbenchError } from '#core/errors.ts';
+import { formatLine, readLine, readPieces } from './line.ts';
+import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
+import type { RunRecord } from './record.ts';
+
+/** A line that is no record, or a file of a folder that is no store. */
+export interface Problem {
+  path: string;
+  /** counted from 1; absent when the whole file is meant */
+  line?: number;
+  why: string;
+}
+
+/** `store.jsonl:12: torn: …` */
+export function describeProblem(problem: Problem): string {
+  return `${problem.path}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.why}`;
+}
+
+/** What one or several files hold: one record an id, in the order in which the ids first appear. */
+export interface Contents {
+  readonly records: readonly RunRecord[];
+  readonly problems: readonly Problem[];
+}
+
+export interface Store extends Contents {
+  readonly path: string;
+  /** The record of an id, if there is one. */
+  find(id: string): RunRecord | undefined;
+  /**
+   * Adds a record to the file and to `records`; returns when it is on disk. Throws E_STORE when the record breaks the
+   * schema (NaN included) and E_OUTPUT when the file cannot be written.
+   */
+  append(record: RunRecord): void;
+}
+
+/** Opens a store and reads it; a file that does not exist yet is an empty store. Throws E_STORE on what is no store. */
+export function openStore(path: string): Store {
+  const records = new Records();
+  const problems: Problem[] = [];
+  if (exists(path)) readFile(path, records, problems);
+  return {
+    path,
+    problems,
+    get records() {
+      return records.list();
+    },
+    find: (id) => records.byId.get(id),
+    append(record) {
+      const line = formatLine(record);
+      appendLine(path, line);
+      records.add(readLine(line) as RunRecord);
+    },
+  };
+}
+
+/**
+ * Reads several stores as one: files, and folders, of which every `*.jsonl` directly inside is read. Throws E_STORE
+ * when a path does not exist, a named file is no store, or a folder has no `.jsonl` file; a foreign `.jsonl` file
+ * inside a folder is a problem and is passed over.
+ */
+export function readStores(paths: readonly string[]): Contents {
+  const records = new Records();
+  const problems: Problem[] = [];
+  for (const path of new Set(paths.flatMap(storesAt))) {
+    try {
+      readFile(path, records, problems);
+    } catch (error) {
+      const named = paths.some((p) => exists(p) && realpathSync(p) === path);
+      if (named || !(error instanceof RecallbenchError)) throw error;
+      problems.push({ path, why: error.message });
+    }
+  }
+  return { records: records.list(), problems };
+}
+
+/** A file itself, or the `.jsonl` files of a folder, by their real paths. */
+function storesAt(path: string): string[] {
+  if (!exists(path)) throw new RecallbenchError('E_STORE', `${path} does not exist. Make a store with: recallbench sweep <preset> --out ${path}`);
+  if (!statSync(path).isDirectory()) return [realpathSync(path)];
+  const names = readdirSync(path).filter((name) => name.endsWith('.jsonl')).sort();
+  if (names.length === 0) throw new RecallbenchError('E_STORE', `the folder ${path} has no .jsonl file. Name a store, or a folder of stores`);
+  return names.map((name) => realpathSync(join(path, name)));
+}
+
+/**
+ * Makes sure, before any run starts, that records can be appended: makes the folder and an empty file where there is
+ * none. Throws E_STORE on a file that is no store, E_OUTPUT on one that cannot be written.
+ */
+export function checkWritable(path: string): void {
+  if (exists(path)) closeSync(openLines(path));
+  try {
+    makeFolder(dirname(path));
+    closeSync(openSync(path, 'a'));
+  } catch (error) {
+    throw notWritable(path, error);
+  }
+}
+
+/** mkdir -p; Node's own never ends where the file system says ENOENT to mkdir, as /proc does. */
+function makeFolder(path: string): void {
+  if (exists(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another process was faster
+  }
+}
+
+/** Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
+class Records {
+  readonly byId = new Map<string, RunRecord>();
+  #list: RunRecord[] | undefined;
+
+  add(record: RunRecord): void {
+    const other = this.byId.get(record.id);
+    if (other !== undefined && !beats(record, other)) return;
+    this.byId.set(record.id, record);
+    this.#list = undefined;
+  }
+
+  list(): readonly RunRecord[] {
+    return (this.#list ??= [...this.byId.values()]);
+  }
+}
+
+function beats(a: RunRecord, b: RunRecord): boolean {
+  const [aDone, bDone] = [a.outcome.state === 'done', b.outcome.state === 'done'];
+  if (aDone !== bDone) return aDone;
+  const [aTime, bTime] = [Date.parse(a.finishedAt), Date.parse(b.finishedAt)];
+  if (aTime !== bTime) return aTime > bTime;
+  return JSON.stringify(a) > JSON.stringify(b); // no reason to prefer either, so prefer the same one in any order of files
+}
+
+/**
+ * Neighbours in a store agree in much: device, test mixture, appearance. Lets `record` hold the other's value where
+ * both are equal, which halves the memory and the time of reading a large store.
+ */
+function share(record: RunRecord, other: RunRecord): RunRecord {
+  for (const key of ['appearance', 'device', 'code', 'test', 'validation'] as const) shareKey(record, other, key);
+  for (const key of ['train', 'test', 'modelOptions'] as const) shareKey(record.point, other.point, key);
+  return record;
+}
+
+function shareKey<T extends object>(to: T, from: T, key: keyof T): void {
+  if (same(to[key], from[key])) to[key] = from[key];
+}
+
+/** Whether two JSON values are equal, keys in the same order. */
+function same(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  const [keys, others] = [Object.keys(a), Object.keys(b)];
+  if (keys.length !== others.length || Array.isArray(a) !== Array.isArray(b)) return false;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key !== others[i] || !same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])) return false;
+  }
+  return true;
+}
+
+function readFile(path: string, records: Records, problems: Problem[]): void {
+  const file = openLines(path);
+  try {
+    let line = 0;
+    let last: RunRecord | undefined;
+    for (const text of linesOf(file)) {
+      line++;
+      for (const read of readPieces(text)) {
+        if ('why' in read) {
+          problems.push({ path, line, why: read.why });
+          continue;
+        }
+        records.add(last === undefined ? read : share(read, last));
+        last = read;
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
