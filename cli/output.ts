@@ -18,7 +18,7 @@ export function remark(text: string): void {
 
 /** A table of rows under heads; columns that hold numbers in every row are set to the right. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const numeric = head.map((_, c) => rows.length > 0 && rows.every((row) => /^([-−+]?[\d.,]|—$)/.test(row[c])));
+  const numeric = head.map((_, c) => rows.length > 0 && rows.every((row) => /^([-−+]?[\d.,]|—?$)/.test(row[c])));
   const t = new Table({ head: [...head], colAligns: numeric.map((n) => (n ? 'right' : 'left')), style: { head: [], border: [], compact: true } });
   for (const row of rows) t.push([...row]);
   return t.toString();

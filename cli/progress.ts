@@ -3,6 +3,9 @@ import { MultiBar, type SingleBar } from 'cli-progress';
 import type { Listener, RunEvent } from '#harness/events.ts';
 import { count, duration, percent, significant } from './quantities.ts';
 
+/** Characters of the longest name before a bar. */
+const WIDEST = 36;
+
 /** One bar: how much of it is done, and a few words behind it. */
 export class Bar {
   readonly #bar: SingleBar | undefined;
@@ -19,20 +22,20 @@ export class Bar {
     this.#bar?.update(0, { name, words, left: '' });
   }
 
-  /** `words` stand behind the bar, followed by the time that is left. */
+  /** `words` stand behind the bar and the time that is left. */
   update(value: number, words: string): void {
     if (this.#bar === undefined) return;
     this.#from ??= { value, at: performance.now() };
     const seconds = (performance.now() - this.#from.at) / 1000;
     const share = (value - this.#from.value) / (this.#bar.getTotal() - this.#from.value);
-    this.#bar.update(value, { words, left: share > 0 && share < 1 ? `, ${duration((seconds * (1 - share)) / share)} left` : '' });
+    this.#bar.update(value, { words, left: share > 0 && share < 1 ? `, ${duration((seconds * (1 - share)) / share)} left,` : ',' });
   }
 }
 
 /** A block of bars. */
 export class Bars {
   readonly #block = process.stderr.isTTY
-    ? new MultiBar({ stream: process.stderr, format: '{name} {bar} {percentage} % {words}{left}', barsize: 16, barCompleteChar: '█', barIncompleteChar: '░', clearOnComplete: true, hideCursor: true, emptyOnZero: true })
+    ? new MultiBar({ stream: process.stderr, format: '{name} {bar} {percentage} %{left} {words}', barsize: 12, barCompleteChar: '█', barIncompleteChar: '░', clearOnComplete: true, hideCursor: true, emptyOnZero: true })
     : undefined;
 
   add(total: number, name: string): Bar {
@@ -71,12 +74,13 @@ export interface SweepWork {
 /** Bars of a sweep: one for the whole of it, and one for each worker. */
 export function sweepBars(bars: Bars, work: readonly SweepWork[], workers: number): Listener {
   const works = new Map(work.map((w) => [w.id, w]));
-  const width = Math.max(5, ...work.map((w) => w.name.length));
+  const width = Math.min(WIDEST, Math.max(5, ...work.map((w) => w.name.length)));
+  const fit = (name: string) => (name.length > width ? `${name.slice(0, width - 1)}…` : name.padEnd(width));
   const whole = bars.add(
     work.reduce((sum, w) => sum + w.tokens, 0),
-    'total'.padEnd(width),
+    fit('total'),
   );
-  const free = Array.from({ length: workers }, () => bars.add(1, 'idle'.padEnd(width)));
+  const free = Array.from({ length: workers }, () => bars.add(1, fit('idle')));
   const running = new Map<string, { bar: Bar; tokens: number; tokensPerSecond: number }>();
   const ended = { points: 0, failed: 0, tokens: 0 };
 
@@ -93,7 +97,7 @@ export function sweepBars(bars: Bars, work: readonly SweepWork[], workers: numbe
     const { name, tokens } = works.get(event.id)!;
     if (event.type === 'start') {
       const bar = free.shift() ?? new Bar();
-      bar.reset(event.steps, name.padEnd(width));
+      bar.reset(event.steps, fit(name));
       running.set(event.id, { bar, tokens: 0, tokensPerSecond: NaN });
     } else if (event.type === 'progress') {
       const run = running.get(event.id);
@@ -105,7 +109,7 @@ export function sweepBars(bars: Bars, work: readonly SweepWork[], workers: numbe
       const run = running.get(event.id);
       running.delete(event.id);
       if (run !== undefined) {
-        run.bar.reset(1, 'idle'.padEnd(width));
+        run.bar.reset(1, fit('idle'));
         free.push(run.bar);
       }
       ended.points++;

@@ -22,14 +22,14 @@ export function cellTable(cells: readonly DoneCell[], nameOf: (cell: DoneCell) =
   const average = (xs: readonly number[]) => (xs.length === 0 ? null : sum(xs) / xs.length);
   const rows = cells.map((cell) => [
     nameOf(cell),
-    `${significant(cell.lr)}${cell.lrs.length === 1 ? '' : ` of ${cell.lrs.length}`}`,
+    `${significant(cell.lr)}${cell.lrs.length === 1 ? '' : ` (best of ${cell.lrs.length})`}`,
     percent(average(cell.runs.flatMap((r) => r.validation?.accuracy ?? []))),
     `${percent(cell.mean)}${spread(cell)}`,
     bytes(cell.stateBytes),
     count(cell.parameters),
     count(average(cell.runs.flatMap((r) => r.tokensPerSecond ?? []))),
   ]);
-  return table(['run', 'best rate', 'validation', 'test', 'state', 'parameters', 'tokens/s'], rows);
+  return table(['run', 'learning rate', 'validation', 'test', 'state', 'parameters', 'tokens/s'], rows);
 }
 
 export interface Failed {

@@ -1,9 +1,11 @@
 /** One panel as a Chart.js configuration: Chart.js lays out axes and grid and draws lines and markers; whiskers, failed marks and labels are plugins. */
-import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, ScaleOptionsByType } from 'chart.js';
+import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, Scale, ScaleOptionsByType } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
+import type { SKRSContext2D } from '@napi-rs/canvas';
 import type { Axis, Mark, Panel, Series } from './figure.ts';
 import { fontFamily } from './font.ts';
-import { formatTick, ticksOf, type Domain } from './ticks.ts';
+import { mix } from './look.ts';
+import { formatTicks, ticksOf, type Domain } from './ticks.ts';
 
 /** Sizes in CSS pixels. Drawn 720 wide and printed 5.5 inches wide, 12 pixels are 6.6 points. */
 export const sizes = { title: 17, text: 13, tick: 12, label: 10.5, caption: 12, line: 1.75, radius: 4.25 } as const;
@@ -13,8 +15,9 @@ export const ink = { text: '#222222', faint: '#5a5a5a', grid: '#e4e4e4', axis: '
 export interface Place {
   width: number;
   height: number;
-  /** pixels left of and below the plot */
+  /** pixels left of, right of and below the plot; Chart.js cuts off what of an axis reaches farther */
   left: number;
+  right: number;
   bottom: number;
   x: Domain;
   y: Domain;
@@ -30,7 +33,7 @@ const MARKERS_ON_CROWDED = 8;
 /** The configuration of a chart of `place.width` × `place.height` pixels. */
 export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter'> {
   const family = fontFamily();
-  const plotWidth = place.width - place.left;
+  const plotWidth = place.width - place.left - place.right;
   const plotHeight = place.height - place.bottom;
   const font = (size: number, weight: 'normal' | 600 = 'normal') => ({ family, size, weight });
   const axis = (which: 'x' | 'y', of: Axis, domain: Domain, most: number, labels: boolean, title: boolean) => ({
@@ -49,26 +52,27 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
       autoSkip: false,
       minRotation: 0,
       maxRotation: 0,
-      callback: (value: number | string) => formatTick(Number(value), of.unit),
+      callback: (_: unknown, i: number, all: { value: number }[]) => formatTicks(all.map((tick) => tick.value), of.unit)[i]!,
     },
     afterBuildTicks: (scale: { ticks: { value: number }[] }) => {
       scale.ticks = ticksOf(of, domain, most).map((value) => ({ value }));
     },
     // the same plot size in every panel, whatever its labels
-    afterFit: (scale: { width: number; height: number }) => {
+    afterFit: (scale: Scale) => {
       if (which === 'x') scale.height = place.bottom;
       else scale.width = place.left;
+      scale.paddingTop = scale.paddingBottom = scale.paddingLeft = scale.paddingRight = 0;
     },
   });
   return {
     type: 'scatter',
-    data: { datasets: panel.series.flatMap(datasetsOf) },
+    data: { datasets: panel.series.flatMap((series, i) => datasetsOf(series, i / panel.series.length)) },
     options: {
       animation: false,
       responsive: false,
       events: [],
       devicePixelRatio: 1,
-      layout: { padding: 0, autoPadding: false },
+      layout: { padding: { right: place.right }, autoPadding: false },
       plugins: { legend: { display: false }, tooltip: { enabled: false }, title: { display: false } },
       scales: {
         x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / (panel.x.unit === 'bytes' ? 62 : 46))), true, place.xTitle) as never as ScaleOptionsByType<'linear'>,
@@ -79,11 +83,16 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
   };
 }
 
-/** The line with its markers, and the marks beside it. */
-function datasetsOf(series: Series): ChartDataset<'scatter'>[] {
+/**
+ * The line with its markers, and the marks beside it. `place` is the place in the legend, from 0 to 1: later series are
+ * drawn above earlier ones and with smaller markers, so that markers at one point show as rings around one another.
+ */
+function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
   const { look } = series;
+  const radius = radiusAt(place);
   const shared = {
     clip: false as const,
+    order: -place,
     borderColor: look.color,
     pointStyle: look.marker as PointStyle,
     pointBorderColor: look.color,
@@ -92,8 +101,7 @@ function datasetsOf(series: Series): ChartDataset<'scatter'>[] {
   const points = (marks: readonly Mark[]) => marks.map(({ x, y }) => ({ x, y }));
   const line = series.marks.filter((mark) => !mark.aside);
   const every = line.length > CROWD ? Math.ceil(line.length / MARKERS_ON_CROWDED) : 1;
-  // markers of different runs of a crowded panel should not stand on top of one another
-  const first = every > 1 ? Math.floor(every / 2) : 0;
+  const first = Math.floor(every * place); // the markers of crowded lines keep out of each other's way
   return [
     {
       ...shared,
@@ -101,18 +109,22 @@ function datasetsOf(series: Series): ChartDataset<'scatter'>[] {
       showLine: true,
       borderWidth: sizes.line,
       borderDash: look.dash,
-      pointRadius: line.map((_, i) => (i % every === first ? sizes.radius : 0)),
+      pointRadius: line.map((_, i) => (i % every === first ? radius : 0)),
       pointBackgroundColor: look.filled ? look.color : ink.paper,
     },
     {
       ...shared,
       data: points(series.marks.filter((mark) => mark.aside)),
       showLine: false,
-      pointRadius: 0.65 * sizes.radius,
+      pointRadius: 0.65 * radius,
       pointBorderWidth: 1,
       pointBackgroundColor: ink.paper,
     },
   ];
+}
+
+function radiusAt(place: number): number {
+  return sizes.radius * (1.2 - 0.45 * place);
 }
 
 function pixel(chart: Chart, mark: { x: number; y: number }): { x: number; y: number } {
@@ -129,8 +141,8 @@ function whiskers(all: readonly Series[]): Plugin {
       ctx.lineWidth = 1.1;
       for (const series of all) {
         ctx.strokeStyle = series.look.color;
-        for (const { x, low, high } of series.marks) {
-          if (low === undefined || high === undefined) continue;
+        for (const { x, low, high, aside } of series.marks) {
+          if (low === undefined || high === undefined || aside) continue;
           const [bottom, top] = [pixel(chart, { x, y: low }), pixel(chart, { x, y: high })];
           if (bottom.y - top.y < 0.5) continue; // no spread to see
           ctx.beginPath();
@@ -164,7 +176,7 @@ function failures(all: readonly Series[]): Plugin {
 }
 
 /** The mark of what failed: a crossed circle, hollow. */
-export function drawFailure(ctx: CanvasRenderingContext2D, x: number, y: number, color: string): void {
+export function drawFailure(ctx: SKRSContext2D, x: number, y: number, color: string): void {
   ctx.save();
   ctx.strokeStyle = color;
   ctx.fillStyle = ink.paper;
@@ -187,14 +199,13 @@ function labels(all: readonly Series[], family: string): Plugin {
     id: 'labels',
     afterDatasetsDraw(chart) {
       const { ctx, chartArea } = chart;
-      const around = (p: { x: number; y: number }, r: number): Box => ({ left: p.x - r, right: p.x + r, top: p.y - r, bottom: p.y + r });
-      const taken = all.flatMap((series) => series.marks.map((mark) => around(pixel(chart, mark), sizes.radius)));
+      const taken = all.flatMap((series) => inkOf(chart, series));
       ctx.save();
       ctx.font = `${sizes.label}px ${family}`;
       ctx.textBaseline = 'middle';
       ctx.textAlign = 'center';
       for (const series of all) {
-        ctx.fillStyle = ink.faint;
+        ctx.fillStyle = mix(series.look.color, '#000000', 0.3);
         for (const mark of series.marks) {
           if (mark.label === undefined || mark.aside) continue;
           const p = pixel(chart, mark);
@@ -221,6 +232,25 @@ function labels(all: readonly Series[], family: string): Plugin {
       ctx.restore();
     },
   };
+}
+
+/** The boxes that the markers, whiskers and lines of a series cover. */
+function inkOf(chart: Chart, series: Series): Box[] {
+  const around = ({ x, y }: { x: number; y: number }, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
+  const line = series.marks.filter((mark) => !mark.aside).map((mark) => pixel(chart, mark));
+  const along = line.slice(1).flatMap((to, i) => {
+    const from = line[i]!;
+    const n = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / 4);
+    return Array.from({ length: n }, (_, j) => around({ x: from.x + ((to.x - from.x) * j) / n, y: from.y + ((to.y - from.y) * j) / n }, 2));
+  });
+  const markers = series.marks.map((mark) => around(pixel(chart, mark), sizes.radius));
+  const whiskers = series.marks.flatMap(({ x, low, high, aside }) => {
+    if (low === undefined || high === undefined || aside) return [];
+    const [bottom, top] = [pixel(chart, { x, y: low }), pixel(chart, { x, y: high })];
+    return [{ left: top.x - 3, right: top.x + 3, top: top.y, bottom: bottom.y }];
+  });
+  const failed = series.failed.map(({ x }) => around({ x: chart.scales['x']!.getPixelForValue(x), y: chart.chartArea.bottom }, 6));
+  return [...along, ...markers, ...whiskers, ...failed];
 }
 
 function overlap(a: Box, b: Box): boolean {

@@ -28,8 +28,15 @@ export function drawSvg(figure: Figure, options: DrawOptions = {}): string {
   const chart = new Chart(canvas.getContext('2d') as never, page.configuration(1));
   const drawn = canvas.getContent().toString('utf8');
   chart.destroy();
+  // the clip paths are numbered from the start of the process; number them from the start of the file
+  const ids = new Map<string, string>();
+  const renumber = (_: string, id: string) => ids.get(id) ?? ids.set(id, `clip-${ids.size + 1}`).get(id)!;
   const description = `<title>${escape(figure.title)}</title>\n\t<desc>${escape([...figure.caption, ...figure.notes].join(' '))}</desc>`;
-  return drawn.replace(/<svg [^>]*>/, (svg) => `${svg.slice(0, -1)} viewBox="0 0 ${page.width} ${page.height}" role="img">\n\t${description}`);
+  return drawn
+    .replace(/\bcl_([0-9a-f]+)\b/g, renumber)
+    .replace(/^\s*<path [^>]*\bd=""[^>]*\/>\n/gm, '') // spaces
+    .replace(/-?\d+\.\d{3,}/g, (digits) => String(Number(Number(digits).toFixed(2)))) // a hundredth of a pixel
+    .replace(/<svg [^>]*>/, (svg) => `${svg.slice(0, -1)} viewBox="0 0 ${page.width} ${page.height}" role="img">\n\t${description}`);
 }
 
 function escape(text: string): string {

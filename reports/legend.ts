@@ -1,6 +1,7 @@
 /** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
 import type { PointStyle } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
+import type { SKRSContext2D } from '@napi-rs/canvas';
 import { drawFailure, ink, sizes } from './chart.ts';
 import type { Figure, Look } from './figure.ts';
 
@@ -13,7 +14,8 @@ export interface LegendEntry {
   row: number;
 }
 
-const KEY = 34;
+const KEY = 36;
+const FAILED_KEY = 11;
 const GAP = 7;
 const BETWEEN = 20;
 export const ROW_HEIGHT = 20;
@@ -27,7 +29,7 @@ export function legendOf(figure: Figure, width: number, widthOf: (text: string) 
   const entries: LegendEntry[] = [];
   let [x, row] = [0, 0];
   for (const [name, look] of looks) {
-    const length = KEY + GAP + widthOf(name);
+    const length = keyWidth(look) + GAP + widthOf(name);
     if (x > 0 && x + length > width) [x, row] = [0, row + 1];
     entries.push({ name, ...(look === undefined ? {} : { look }), x, row });
     x += length + BETWEEN;
@@ -36,30 +38,36 @@ export function legendOf(figure: Figure, width: number, widthOf: (text: string) 
 }
 
 /** Draws the entries with their upper left corner at (left, top); the caller has set the font. */
-export function drawLegend(ctx: CanvasRenderingContext2D, entries: readonly LegendEntry[], left: number, top: number): void {
+export function drawLegend(ctx: SKRSContext2D, entries: readonly LegendEntry[], left: number, top: number): void {
   ctx.save();
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
   for (const { name, look, x, row } of entries) {
     const [at, y] = [left + x, top + (row + 0.5) * ROW_HEIGHT];
-    if (look === undefined) drawFailure(ctx, at + KEY / 2, y, ink.axis);
+    if (look === undefined) drawFailure(ctx, at + FAILED_KEY / 2, y, ink.axis);
     else drawKey(ctx, look, at, y);
     ctx.fillStyle = ink.text;
-    ctx.fillText(name, at + KEY + GAP, y + 0.5);
+    ctx.fillText(name, at + keyWidth(look) + GAP, y + 0.5);
   }
   ctx.restore();
 }
 
-function drawKey(ctx: CanvasRenderingContext2D, look: Look, x: number, y: number): void {
+function keyWidth(look: Look | undefined): number {
+  return look === undefined ? FAILED_KEY : KEY;
+}
+
+function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number): void {
   ctx.save();
   ctx.strokeStyle = look.color;
   ctx.lineWidth = sizes.line;
   ctx.setLineDash(look.dash);
+  ctx.lineDashOffset = (look.dash[0] ?? 0) / 2 - KEY / 2 + 10 * look.dash.reduce((a, b) => a + b, 0); // a dash in the middle
   ctx.beginPath();
   ctx.moveTo(x, y);
   ctx.lineTo(x + KEY, y);
   ctx.stroke();
   ctx.setLineDash([]);
+  ctx.lineDashOffset = 0;
   ctx.lineWidth = 1.4;
   ctx.fillStyle = look.filled ? look.color : ink.paper;
   drawPoint(ctx, { pointStyle: look.marker as PointStyle, radius: sizes.radius, borderWidth: 1.4 }, x + KEY / 2, y);

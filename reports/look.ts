@@ -26,7 +26,7 @@ export function looksOf(families: readonly Family[]): Map<string, Look> {
     variants.forEach((name, i) => {
       const rank = variants.length - 1 - i;
       looks.set(name, {
-        color: paler(appearance.color, variants.length === 1 ? 0 : (0.55 * rank) / (variants.length - 1)),
+        color: mix(appearance.color, '#ffffff', variants.length === 1 ? 0 : (0.5 * rank) / (variants.length - 1)),
         marker,
         filled: (rank + Math.floor(rank / dashes.length)) % 2 === 0,
         dash: [...dashes[rank % dashes.length]!],
@@ -36,9 +36,9 @@ export function looksOf(families: readonly Family[]): Map<string, Look> {
   return looks;
 }
 
-/** A colour mixed with so much white; grey if it is not written #rrggbb. */
-function paler(color: string, white: number): string {
-  const hex = /^#[0-9a-f]{6}$/i.test(color) ? color : '#555555';
-  const channels = [1, 3, 5].map((i) => Math.round(Number.parseInt(hex.slice(i, i + 2), 16) * (1 - white) + 255 * white));
-  return `#${channels.map((c) => c.toString(16).padStart(2, '0')).join('')}`;
+/** A colour with a share of another in it; grey stands in for what is not written #rrggbb. */
+export function mix(color: string, other: string, share: number): string {
+  const [a, b] = [color, other].map((c) => (/^#[0-9a-f]{6}$/i.test(c) ? c : '#555555')) as [string, string];
+  const channel = (hex: string, i: number) => Number.parseInt(hex.slice(i, i + 2), 16);
+  return `#${[1, 3, 5].map((i) => Math.round(channel(a, i) * (1 - share) + channel(b, i) * share).toString(16).padStart(2, '0')).join('')}`;
 }

@@ -3,12 +3,12 @@
  * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
  */
 import type { Chart, ChartConfiguration, Plugin } from 'chart.js';
-import { createCanvas } from '@napi-rs/canvas';
+import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
 import { chartOf, ink, sizes, type Place } from './chart.ts';
 import type { Axis, Figure } from './figure.ts';
 import { fontFamily } from './font.ts';
-import { drawLegend, legendOf, ROW_HEIGHT, type LegendEntry } from './legend.ts';
-import { domainOf, formatTick, ticksOf, type Domain } from './ticks.ts';
+import { drawLegend, legendOf, ROW_HEIGHT } from './legend.ts';
+import { domainOf, formatTicks, ticksOf, type Domain } from './ticks.ts';
 
 export interface PageOptions {
   /** CSS pixels; 720 unless given */
@@ -27,8 +27,14 @@ export interface Page {
 
 const MARGIN = 16;
 const GUTTER = 18;
+/** room for the half of a number that stands at the end of an axis */
+const OVERHANG = 26;
+/** what of it the margin does not give at the right end of the page */
+const END = 8;
 const ROW_GAP = 16;
 const PANEL_TITLE = 22;
+const TICKS = 24;
+const TICKS_AND_TITLE = 46;
 const LINE = 1.45;
 
 /** Lays a figure out. */
@@ -45,38 +51,52 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
   const columns = Math.max(1, Math.min(figure.columns ?? 3, figure.panels.length));
   const rows = Math.ceil(figure.panels.length / columns);
   const domains = domainsOf(figure);
-  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => ticksOf(panel.y, domains[i]!.y, 6).map((v) => text(formatTick(v, panel.y.unit), sizes.tick))));
+  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i]!.y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
   const left = Math.ceil(widest) + 34;
-  const bottom = 46;
-  const plotWidth = (inner - left - (columns - 1) * GUTTER) / columns;
+  // numbers on the left axis once a row, if the row agrees on them
+  const yLabels = figure.panels.map((panel, i) => {
+    const first = i - (i % columns);
+    return i === first || !sameAxis(panel.y, figure.panels[first]!.y) || domains[i]!.y.max !== domains[first]!.y.max;
+  });
+  const gutter = yLabels.some((labels, i) => labels && i % columns > 0) ? left + 4 : GUTTER;
+  const plotWidth = (inner - left - END - (columns - 1) * gutter) / columns;
   const plotHeight = Math.round(Math.max(150, Math.min(columns === 1 ? 330 : 300, plotWidth * (columns === 1 ? 0.55 : columns === 2 ? 0.75 : 1))));
-  const titled = figure.panels.some((panel) => panel.title !== '') ? PANEL_TITLE : 0;
+  const xTitle = figure.panels.map((panel, i) => {
+    const below = figure.panels[i + columns];
+    return below === undefined || !sameAxis(panel.x, below.x);
+  });
 
   const legendTop = MARGIN + title.length * sizes.title * LINE + 4;
   const legendRows = legend.length === 0 ? 0 : legend.at(-1)!.row + 1;
   const panelsTop = legendTop + legendRows * ROW_HEIGHT + 10;
-  const rowHeight = titled + plotHeight + bottom + ROW_GAP;
-  const captionTop = panelsTop + rows * rowHeight - ROW_GAP + 14;
+  const rowsOf: { top: number; titled: number; bottom: number }[] = [];
+  let end = panelsTop;
+  for (let row = 0; row < rows; row++) {
+    const first = row * columns;
+    const titled = figure.panels.slice(first, first + columns).some((panel) => panel.title !== '') ? PANEL_TITLE : 0;
+    const bottom = xTitle.slice(first, first + columns).includes(true) ? TICKS_AND_TITLE : TICKS;
+    rowsOf.push({ top: end, titled, bottom });
+    end += titled + plotHeight + bottom + (row < rows - 1 ? ROW_GAP : 0);
+  }
+  const captionTop = end + 14;
   const height = Math.ceil(captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
 
-  const places = figure.panels.map((panel, i): Place & { x0: number; y0: number } => {
+  const places = figure.panels.map((_, i): Place & { x0: number; y0: number } => {
     const [row, column] = [Math.floor(i / columns), i % columns];
-    const first = i - column;
-    // numbers on the left axis once a row, if the row agrees on them
-    const yLabels = column === 0 || !sameAxis(panel.y, figure.panels[first]!.y) || domains[i]!.y.max !== domains[first]!.y.max;
-    const below = figure.panels[i + columns];
-    const own = column > 0 && !yLabels ? 0 : left;
+    const { top, titled, bottom } = rowsOf[row]!;
+    const own = yLabels[i] ? left : OVERHANG;
     return {
-      x0: MARGIN + left + column * (plotWidth + GUTTER) - own,
-      y0: panelsTop + row * rowHeight + titled,
-      width: plotWidth + own,
+      x0: MARGIN + left + column * (plotWidth + gutter) - own,
+      y0: top + titled,
+      width: own + plotWidth + OVERHANG,
       height: plotHeight + bottom,
       left: own,
+      right: OVERHANG,
       bottom,
       x: domains[i]!.x,
       y: domains[i]!.y,
-      yLabels,
-      xTitle: below === undefined || !sameAxis(panel.x, below.x),
+      yLabels: yLabels[i]!,
+      xTitle: xTitle[i]!,
     };
   });
 
@@ -111,7 +131,7 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
               ctx.font = `600 ${sizes.text}px ${family}`;
               ctx.fillStyle = ink.text;
               ctx.textAlign = 'center';
-              ctx.fillText(panel.title, place.x0 + place.left + (place.width - place.left) / 2, place.y0 - titled / 2 - 2);
+              ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 - PANEL_TITLE / 2 - 2);
               drawInside(chart as Chart, chartOf(panel, place), place);
             });
             drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, ink.faint, MARGIN, captionTop, sizes.caption * LINE);
@@ -139,7 +159,7 @@ function sameAxis(a: Axis, b: Axis): boolean {
   return a.label === b.label && a.scale === b.scale && a.min === b.min && a.max === b.max;
 }
 
-function drawLines(ctx: CanvasRenderingContext2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
+function drawLines(ctx: SKRSContext2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
   ctx.font = font;
   ctx.fillStyle = color;
   ctx.textAlign = 'left';
@@ -194,4 +214,3 @@ function wrap(text: string, width: number, widthOf: (text: string) => number): s
   return line === '' ? lines : [...lines, line];
 }
 
-export type { LegendEntry };

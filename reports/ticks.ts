@@ -33,8 +33,8 @@ export function ticksOf(axis: Axis, domain: Domain, most: number): number[] {
   const base = axis.scale === 'log2' ? 2 : 10;
   const first = Math.ceil(Math.log(domain.min) / Math.log(base) - 1e-9);
   const last = Math.floor(Math.log(domain.max) / Math.log(base) + 1e-9);
-  // every 1st, 2nd, 4th power of two or 1st, 2nd, 3rd power of ten, counted from the 0th so that neighbours agree
-  for (let stride = 1; ; stride = base === 2 ? stride * 2 : stride + 1) {
+  // every 1st, 2nd, 3rd … power, counted from the 0th so that neighbours agree
+  for (let stride = 1; ; stride++) {
     const powers = Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((p) => p % stride === 0);
     if (powers.length <= Math.max(1, most)) return powers.map((p) => base ** p);
   }
@@ -54,9 +54,13 @@ function niceStep(span: number, most: number): number {
   return factor * power;
 }
 
-/** A number as an axis writes it. */
-export function formatTick(value: number, unit: Axis['unit']): string {
-  return unit === 'bytes' ? formatBytes(value) : unit === 'count' ? formatCount(value) : formatNumber(value);
+/** The numbers of an axis, all with the same decimals. */
+export function formatTicks(values: readonly number[], unit: Axis['unit']): string[] {
+  if (unit === 'bytes') return values.map(formatBytes);
+  if (unit === 'count') return values.map(formatCount);
+  const texts = values.map(formatNumber);
+  const decimals = Math.max(...texts.map((text) => (text.includes('e') ? Infinity : (text.split('.')[1]?.length ?? 0))));
+  return decimals === 0 || decimals === Infinity ? texts : values.map((value) => value.toFixed(decimals));
 }
 
 /** 1536 → "1.5 KiB". */

@@ -8,9 +8,10 @@
  * - Lines that are no records (foreign, damaged, of another schema version) are reported and stay where they are.
  * - Stores concatenate: `cat a.jsonl b.jsonl > c.jsonl` is a store, and duplicates collapse by id on reading.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RecallbenchError } from '#core/errors.ts';
+import { makeFolder } from './folder.ts';
 import { formatLine, readLine, readPieces } from './line.ts';
 import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
 import type { RunRecord } from './record.ts';
@@ -105,17 +106,6 @@ export function checkWritable(path: string): void {
     closeSync(openSync(path, 'a'));
   } catch (error) {
     throw notWritable(path, error);
-  }
-}
-
-/** mkdir -p; Node's own never ends where the file system says ENOENT to mkdir, as /proc does. */
-function makeFolder(path: string): void {
-  if (exists(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another process was faster
   }
 }
 

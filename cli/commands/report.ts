@@ -2,40 +2,76 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { RecallbenchError } from '#core/errors.ts';
+import type { FigureOptions } from '#reports/figure.ts';
 import { print, printJson, remark } from '../output.ts';
-import { list } from '../values.ts';
+import { assignments, list, scalar } from '../values.ts';
 
 interface Flags {
   from?: string[];
   out: string;
   format?: string[];
+  task?: string;
+  sweep?: string;
+  model?: string[];
+  slice?: Record<string, string>;
+  title?: string;
   json?: true;
 }
 
+/** Which records, and what of them, a figure shows. */
+function optionsOf({ task, sweep, model, slice, title }: Flags): FigureOptions {
+  return {
+    ...(task === undefined ? {} : { task }),
+    ...(sweep === undefined ? {} : { sweep }),
+    ...(model === undefined ? {} : { models: model }),
+    ...(slice === undefined
+      ? {}
+      : {
+          slice: Object.fromEntries(
+            Object.entries(slice).map(([key, text]) => {
+              const value = scalar(text);
+              return [key, typeof value === 'boolean' ? text : value];
+            }),
+          ),
+        }),
+    ...(title === undefined ? {} : { title }),
+  };
+}
+
 async function report(name: string, flags: Flags): Promise<void> {
-  const [{ drawFigures, checkFigures, checkFormats }, { describeProblem, readStores }] = await Promise.all([import('../figures.ts'), import('#results/store.ts')]);
+  const [{ drawFigures, checkFigures }, { describeProblem, readStores }] = await Promise.all([import('../figures.ts'), import('#results/store.ts')]);
   if (name !== 'all') checkFigures([name]);
-  const formats = flags.format === undefined ? undefined : checkFormats(flags.format);
+  if (flags.format !== undefined) (await import('#reports/write.ts')).parseFormats(flags.format);
+  const from = flags.from ?? ['runs'];
   if (flags.from === undefined && !existsSync('runs')) {
     throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
   }
-  const { records, problems } = readStores(flags.from ?? ['runs']);
+  const { records, problems } = readStores(from);
   for (const problem of problems) remark(`Warning: ${describeProblem(problem)}`);
-  if (records.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${(flags.from ?? ['runs']).join(', ')}.`);
-  const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], records, flags.out, formats);
+  if (records.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${from.join(', ')}. Make some with: recallbench sweep quick --out ${from[0]}.`);
+  const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], records, {
+    folder: flags.out,
+    options: optionsOf(flags),
+    ...(flags.format === undefined ? {} : { formats: flags.format }),
+  });
   if (flags.json) printJson({ written, skipped, records: records.length, problems });
   else for (const path of written) print(path);
   for (const { figure, why } of skipped) remark(`Figure ${figure} was not drawn: ${why}`);
-  // what was asked for by name and cannot be drawn is a finding; "all" means all that have data
+  // "all" means all that have data; nothing at all is a finding
   process.exitCode = written.length === 0 ? 1 : 0;
 }
 
 export function configure(command: Command): void {
   command
     .argument('<figure|all>', 'a figure, see: recallbench list figures; or all that have data')
-    .option('--from <store…>', 'stores, or folders of them (default: runs)', list)
+    .option('--from <store,…>', 'stores, or folders of them; may be given again (default: runs)', list)
     .option('--out <dir>', 'where the figures go', 'figures')
     .option('--format <name,…>', 'png, svg, csv (default: all of them)', list)
+    .option('--task <name>', 'only runs of this task')
+    .option('--sweep <name>', 'only runs of this sweep')
+    .option('--model <name,…>', 'only runs of these models', list)
+    .option('--slice <key=value>', 'accuracy at these slices of the test, such as seqLen=512; may be given again', assignments('--slice'))
+    .option('--title <text>', 'instead of the title of the figure')
     .action(report)
-    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl --from runs/more.jsonl --out paper --format svg,csv');
+    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv');
 }

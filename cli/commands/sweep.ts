@@ -11,6 +11,7 @@ import type { Store } from '#results/store.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { print, printJson, remark } from '../output.ts';
 import type { Planned } from '../plan.ts';
+import { significant } from '../quantities.ts';
 import { assignments, whole } from '../values.ts';
 
 interface Flags {
@@ -60,6 +61,8 @@ async function run(sweep: Sweep, missing: readonly Planned[], store: Store, flag
   const { workers, threads } = share(flags, engine.name, missing.length);
   const interrupt = onInterrupt();
   const bars = new Bars();
+  const seeds = new Set(missing.map((p) => p.point.seed)).size;
+  const named = missing.map(({ id, name, tokens, point }) => ({ id, tokens, name: `${name} lr=${significant(point.lr)}${seeds > 1 ? ` seed=${point.seed}` : ''}` }));
   let ran = 0;
   try {
     await launch(missing, {
@@ -68,7 +71,7 @@ async function run(sweep: Sweep, missing: readonly Planned[], store: Store, flag
       workers,
       ...(threads === undefined ? {} : { threads }),
       signal: interrupt.signal,
-      listener: sweepBars(bars, missing, workers),
+      listener: sweepBars(bars, named, workers),
       store: (record) => {
         store.append(record);
         ran++;
@@ -132,7 +135,7 @@ async function sweep(name: string, flags: Flags): Promise<void> {
   const cells = cellsOf(records).flatMap((cell) => (cell.state === 'done' ? [cell] : []));
   const names = new Map(plan.map((p) => [p.group, p.name]));
   const nameOf = (cell: DoneCell) => names.get(contentId(cell.point)) ?? cell.point.model;
-  const figures = draws && records.length > 0 ? await drawFigures(spec.figures, records, folder) : { written: [], skipped: [] };
+  const figures = draws && records.length > 0 ? await drawFigures(spec.figures, records, { folder }) : { written: [], skipped: [] };
 
   process.exitCode = stopped ? INTERRUPTED : crashed > 0 ? 1 : 0;
   const counts = { total: after.length, done, missing: after.length - done, ran };
@@ -140,7 +143,7 @@ async function sweep(name: string, flags: Flags): Promise<void> {
   else {
     if (cells.length > 0) print(tables.cellTable(cells, nameOf));
     if (failed.length > 0) print(`\n${tables.failedTable(failed)}`);
-    print(`${done} of ${after.length} points of sweep ${spec.name} are done, in ${path}.${missing.length === 0 ? ' Nothing was missing.' : ''}`);
+    if (!stopped) print(`${done} of ${after.length} points of sweep ${spec.name} are done, in ${path}.${missing.length === 0 ? ' Nothing was missing.' : ''}`);
     if (figures.written.length > 0) print(`Figures:\n${figures.written.map((f) => `  ${f}`).join('\n')}`);
     for (const { figure, why } of figures.skipped) remark(`Figure ${figure} was not drawn: ${why}`);
     if (flags.shard !== undefined && !stopped && flags.report === undefined) remark('A shard draws no figures: concatenate the stores of all shards and use "recallbench report all --from …".');

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Engine, HostTensors } from '#engine/engine.ts';
 import { tf } from '#engine/tf.ts';
+import { openWasm } from '#engine/wasm/engine.ts';
 import type { NdArray } from '../nd-array.ts';
 import { forms, gaussian, judge, rmsRatio, type Case } from '../judge.ts';
 import { adamW } from './op.ts';
@@ -45,7 +46,9 @@ describe('AdamW', () => {
     for (let t = 1; t <= steps; t++) exact = oracle.adamW(exact[0]!, gradient(t), exact[1]!, exact[2]!, hyperAt(t), attrs);
     const host = (x: NdArray) => ({ shape: x.shape, data: Float32Array.from(x.data) });
     const ends: HostTensors[] = [];
-    for (const { name, engine } of all) {
+    const engines = [...all];
+    for (const threads of [1, 2, 3]) engines.push({ name: `wasm ${threads} threads, poisoned`, engine: await openWasm({ threads, poison: true }) });
+    for (const { name, engine } of engines) {
       const executable = engine.compile({
         state: { param: host(gaussian(1, ...shape)), m: host(zero), v: host(zero) },
         functions: {
@@ -55,8 +58,10 @@ describe('AdamW', () => {
       for (let t = 1; t <= steps; t++) await executable.run('step', { g: host(gradient(t)), hyper: host(hyperAt(t)) }).read();
       const state = await executable.readState();
       ['param', 'm', 'v'].forEach((n, i) => expect(rmsRatio(state[n]!.data, exact[i]!.data), `${name}, ${n}`).toBeLessThan(5e-6));
-      if (name.includes('threads')) ends.push(state);
       executable.dispose();
+      if (!name.includes('poisoned')) continue;
+      ends.push(state);
+      await engine.close();
     }
     for (const state of ends) expect(state).toEqual(ends[0]);
   });

@@ -35,7 +35,7 @@ export const AdamW: FusedOp<AdamWAttrs> = {
     const n = sizeOf(lowering.inputs[0]!.shape);
     // 1 − β in double precision: 1 − 0.999 in float32 is off by 5·10⁻⁵ of itself
     const constants = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, weightDecay].map((f32) => ({ f32 }));
-    lowering.dispatch('adamw_step', Math.ceil(n / GRAIN), [...lowering.inputs, ...lowering.outputs, n, GRAIN, ...constants]);
+    lowering.dispatch('adamw_step', Math.ceil(n / GRAIN), [...lowering.inputs, ...lowering.outputs, n, GRAIN, ...constants], 112);
   },
   inPlace: [
     [0, 0],

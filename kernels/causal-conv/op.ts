@@ -3,7 +3,7 @@ import { RecallbenchError } from '#core/errors.ts';
 import { callFused, type FusedOp, type Operand } from '#engine/fused-op.ts';
 import type { TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
-import { partials, sumPartials } from '../selective-scan/partial-sums.ts';
+import { partials, sumPartials } from '../partial-sums.ts';
 import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from './portable.ts';
 
 /**

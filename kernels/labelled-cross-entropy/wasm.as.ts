@@ -11,6 +11,8 @@ import { LOG2E, exp2Falling4 } from '../causal-attention/tile.as';
 const SPARE: usize = 192;
 /** bytes of packed B that are swept at a time: half of the first-level cache */
 const SWEPT: i32 = 16384;
+/** words summed up in one pass over dHidden */
+const RUN: i32 = 128;
 /** rows of one task of the gathering and combining kernels */
 const ROWS: i32 = 32;
 
@@ -122,36 +124,25 @@ function columnMaxima(count: i32, v0: i32, x: usize, step: usize, most: usize, b
   v128.store(most, m3, 48);
 }
 
-/** e^(x − most) of columns 16 rows wide, over x if `keep`, and its sum in each lane. */
+/** e^(x − most) of a column 4 rows wide, over x if `keep`, and its sum in each lane. Wider columns would not fit the registers. */
 function exponentials(count: i32, x: usize, step: usize, most: usize, sum: usize, keep: bool): void {
   const scale = f32x4.splat(LOG2E);
-  const m0 = v128.load(most);
-  const m1 = v128.load(most, 16);
-  const m2 = v128.load(most, 32);
-  const m3 = v128.load(most, 48);
-  let s0 = f32x4.splat(0);
-  let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  for (let i = 0; i < count; i++) {
-    let e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x), m0), scale));
-    s0 = f32x4.add(s0, e);
-    if (keep) v128.store(x, e);
-    e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x, 16), m1), scale));
-    s1 = f32x4.add(s1, e);
-    if (keep) v128.store(x, e, 16);
-    e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x, 32), m2), scale));
-    s2 = f32x4.add(s2, e);
-    if (keep) v128.store(x, e, 32);
-    e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x, 48), m3), scale));
-    s3 = f32x4.add(s3, e);
-    if (keep) v128.store(x, e, 48);
-    x += step;
+  const m = v128.load(most);
+  let s = f32x4.splat(0);
+  if (keep) {
+    for (; count > 0; count--) {
+      const e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x), m), scale));
+      s = f32x4.add(s, e);
+      v128.store(x, e);
+      x += step;
+    }
+  } else {
+    for (; count > 0; count--) {
+      s = f32x4.add(s, exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x), m), scale)));
+      x += step;
+    }
   }
-  v128.store(sum, s0);
-  v128.store(sum, s1, 16);
-  v128.store(sum, s2, 32);
-  v128.store(sum, s3, 48);
+  v128.store(sum, s);
 }
 
 /**
@@ -176,6 +167,7 @@ export function labelled_cross_entropy_logits(args: usize, task: i32, scratch: u
   const dBytes = <usize>D << 2;
   const keep = arg(args, 3) != 0;
   const tile = keep ? <usize>arg(args, 3) + <usize>(task * wordBlock) * step : scratch + SPARE;
+  if (keep) fetch(tile, <usize>words * step, scratch);
   product(words, rowBlock, D, <usize>arg(args, 0) + <usize>v0 * dBytes, dBytes, 4, <usize>arg(args, 1) + <usize>r0 * dBytes, tile, step, 0, scratch);
   for (let r = r0; r < min(R, r0 + rowBlock); r++) {
     const word = load<i32>(targets + (<usize>r << 2)) - v0;
@@ -185,7 +177,7 @@ export function labelled_cross_entropy_logits(args: usize, task: i32, scratch: u
   for (let i: usize = 0; i < <usize>rowBlock << 2; i += 64) {
     const most = <usize>arg(args, 4) + at + i;
     columnMaxima(words, v0, tile + i, step, most, arg(args, 6) == 0 ? 0 : <usize>arg(args, 6) + at + i);
-    exponentials(words, tile + i, step, most, <usize>arg(args, 5) + at + i, keep);
+    for (let j: usize = 0; j < 64; j += 16) exponentials(words, tile + i + j, step, most + j, <usize>arg(args, 5) + at + i + j, keep);
   }
 }
 
@@ -304,6 +296,13 @@ function subtractRow(D: i32, a: f32, x: usize, y: usize): void {
   }
 }
 
+/** Reads every cache line once, so that they come from memory all at a time and not one by one when a product asks for them. */
+function fetch(at: usize, bytes: usize, spare: usize): void {
+  let x = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 64) x = v128.or(x, v128.load(at + i));
+  v128.store(spare, x);
+}
+
 /**
  * A tile's part of the gradients of the mean: dTable of its words (added to what earlier row blocks gave), and `partial`, its share of dHidden
  * before the factors: partial[task][row] = Σ_word e·table[word]. An address of 0: not wanted. Tasks: the blocks of words.
@@ -330,6 +329,7 @@ export function labelled_cross_entropy_gradient(args: usize, task: i32, scratch:
   const bytes = <usize>D << 2;
   const tile = <usize>arg(args, 4) + <usize>(task * wordBlock) * step;
   const packed = scratch + SPARE;
+  fetch(tile, <usize>words * step, scratch);
   if (dTable != 0) {
     const to = dTable + <usize>v0 * bytes;
     packScaled(hidden, rows, <usize>arg(args, 5) + (<usize>(task * rowBlock) << 2), r0, rowBlock, T, D, R, packed);
@@ -343,8 +343,13 @@ export function labelled_cross_entropy_gradient(args: usize, task: i32, scratch:
     }
   }
   if (partial != 0) {
-    packB(words, D, table + <usize>v0 * bytes, D, 1, packed);
-    product(rowBlock, D, words, tile, 4, step, packed, partial + <usize>(task * rowBlock) * bytes, bytes, 0, scratch);
+    const to = partial + <usize>(task * rowBlock) * bytes;
+    // a run of words whose lines of the tile stay in the first-level cache beside the packed table
+    for (let v = 0; v < words; v += RUN) {
+      const run = min(RUN, words - v);
+      packB(run, D, table + <usize>(v0 + v) * bytes, D, 1, packed);
+      product(rowBlock, D, run, tile + <usize>v * step, 4, step, packed, to, bytes, v == 0 ? 0 : to, scratch);
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { RecallbenchError } from '#core/errors.ts';
 import { callFused, type FusedOp, type Operand } from '#engine/fused-op.ts';
 import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
-import { partials, sumPartials } from './partial-sums.ts';
+import { partials, sumPartials } from '../partial-sums.ts';
 import { selectiveScanGradientPortable, selectiveScanPortable } from './portable.ts';
 
 type ScanAttrs = {

@@ -140,7 +140,7 @@ export const ssdOp: FusedOp<SsdAttrs> = {
 };
 
 /** dy and the six inputs → the six gradients. */
-const ssdGradientOp: FusedOp<SsdAttrs> = {
+export const ssdGradientOp: FusedOp<SsdAttrs> = {
   name: 'SsdGradient',
   outputs: (inputs) => inputs.slice(1).map(({ shape, dtype }) => ({ shape, dtype })),
   portable: (inputs, { chunk }) => ssdGradientPortable(inputs, chunk),
@@ -208,7 +208,7 @@ function chunkedGradient(lowering: WasmLowering, sizes: Sizes, chunk: number): v
   const betweenTiles = tiles === 1 ? undefined : { columns: lowering.buffer(B, L, H), totals: lowering.buffer(B, chunks, H, tiles, tiles) };
   const betweenChunks = slots === 0 ? undefined : { before: lowering.buffer(B, L, H), after: lowering.buffer(B, L, H), through: lowering.buffer(B, chunks, H) };
   const scratch =
-    heads * (tableSize(chunk) + 4 * TILE + TILE * eights(P)) + 6 * TILE + 4 * TILE * TILE + 3 * TILE * eights(N) + TILE * N +
+    heads * (tableSize(chunk) + 4 * TILE + TILE * eights(P)) + 6 * TILE + 4 * TILE * TILE + 4 * TILE * eights(N) + TILE * N + TILE * eights(P) +
     Math.max(TILE, N) * eights(P) + Math.max(TILE, P) * eights(N);
   lowering.dispatch(
     'ssd_tile_gradient', B * chunks * G * blocks * tiles * sides,

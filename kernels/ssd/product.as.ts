@@ -84,43 +84,53 @@ export function packRows(k: i32, n: i32, b: usize, stride: usize, scale: usize, 
   }
 }
 
-/** The v128 of floats 4q … 4q+3 of a row of n; zeros where there are none. */
+/** The factor of row j of n; 0 for rows that do not exist, so that they need no other care. */
 // @ts-ignore: decorator
 @inline
-function quad(row: usize, q: i32, n: i32): v128 {
-  const left = n - (q << 2);
-  const at = row + (<usize>q << 4);
-  return left >= 4 ? v128.load(at) : loadFew(at, left);
+function factor(j: i32, n: i32, scale: usize, step: usize): v128 {
+  if (j >= n) return f32x4.splat(0);
+  return scale ? v128.load32_splat(scale + <usize>j * step) : f32x4.splat(1);
 }
 
-/** Packs Bᵀ: the k×n operand whose columns are the rows of `b` (n rows of k floats, `stride` bytes apart), scaled as in packRows. */
+/**
+ * Packs Bᵀ: the k × n operand whose columns are the rows of `b` (n rows of k floats, `stride` bytes apart), scaled as in
+ * packRows.
+ */
 export function packColumns(k: i32, n: i32, b: usize, stride: usize, scale: usize, scaleStride: usize, to: usize): void {
-  const half = ((n + 7) & ~7) >> 2;
-  for (let h = 0; h < half; h++) {
-    const j = h << 2;
-    const zero = f32x4.splat(0);
-    const r0 = b + <usize>j * stride;
-    const one = f32x4.splat(1);
-    const s0 = scale && j < n ? f32x4.splat(load<f32>(scale + <usize>j * scaleStride)) : one;
-    const s1 = scale && j + 1 < n ? f32x4.splat(load<f32>(scale + <usize>(j + 1) * scaleStride)) : one;
-    const s2 = scale && j + 2 < n ? f32x4.splat(load<f32>(scale + <usize>(j + 2) * scaleStride)) : one;
-    const s3 = scale && j + 3 < n ? f32x4.splat(load<f32>(scale + <usize>(j + 3) * scaleStride)) : one;
-    const at = to + <usize>(h >> 1) * (<usize>k << 5) + (<usize>(h & 1) << 4);
-    for (let q = 0; q << 2 < k; q++) {
-      const v0 = j < n ? f32x4.mul(quad(r0, q, k), s0) : zero;
-      const v1 = j + 1 < n ? f32x4.mul(quad(r0 + stride, q, k), s1) : zero;
-      const v2 = j + 2 < n ? f32x4.mul(quad(r0 + 2 * stride, q, k), s2) : zero;
-      const v3 = j + 3 < n ? f32x4.mul(quad(r0 + 3 * stride, q, k), s3) : zero;
-      const t0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5);
-      const t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
-      const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5);
-      const t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
-      const left = k - (q << 2);
-      const line = at + (<usize>q << 7);
-      v128.store(line, i64x2.shuffle(t0, t2, 0, 2));
-      if (left > 1) v128.store(line, i64x2.shuffle(t0, t2, 1, 3), 32);
-      if (left > 2) v128.store(line, i64x2.shuffle(t1, t3, 0, 2), 64);
-      if (left > 3) v128.store(line, i64x2.shuffle(t1, t3, 1, 3), 96);
+  const panel = <usize>k << 5;
+  const padded = panels(n) << 3;
+  for (let j = 0; j < padded; j += 4) {
+    const s0 = factor(j, n, scale, scaleStride), s1 = factor(j + 1, n, scale, scaleStride);
+    const s2 = factor(j + 2, n, scale, scaleStride), s3 = factor(j + 3, n, scale, scaleStride);
+    let r0 = b + <usize>min(j, n - 1) * stride, r1 = b + <usize>min(j + 1, n - 1) * stride;
+    let r2 = b + <usize>min(j + 2, n - 1) * stride, r3 = b + <usize>min(j + 3, n - 1) * stride;
+    let at = to + <usize>(j >> 3) * panel + <usize>((j & 4) << 2);
+    let left = k;
+    for (; left >= 4; left -= 4) {
+      const v0 = f32x4.mul(v128.load(r0), s0), v1 = f32x4.mul(v128.load(r1), s1);
+      const v2 = f32x4.mul(v128.load(r2), s2), v3 = f32x4.mul(v128.load(r3), s3);
+      const t0 = i32x4.shuffle(v0, v1, 0, 4, 1, 5), t1 = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
+      const t2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5), t3 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
+      v128.store(at, i64x2.shuffle(t0, t2, 0, 2));
+      v128.store(at, i64x2.shuffle(t0, t2, 1, 3), 32);
+      v128.store(at, i64x2.shuffle(t1, t3, 0, 2), 64);
+      v128.store(at, i64x2.shuffle(t1, t3, 1, 3), 96);
+      r0 += 16;
+      r1 += 16;
+      r2 += 16;
+      r3 += 16;
+      at += 128;
+    }
+    for (; left > 0; left--) {
+      store<f32>(at, load<f32>(r0) * f32x4.extract_lane(s0, 0));
+      store<f32>(at, load<f32>(r1) * f32x4.extract_lane(s1, 0), 4);
+      store<f32>(at, load<f32>(r2) * f32x4.extract_lane(s2, 0), 8);
+      store<f32>(at, load<f32>(r3) * f32x4.extract_lane(s3, 0), 12);
+      r0 += 4;
+      r1 += 4;
+      r2 += 4;
+      r3 += 4;
+      at += 32;
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Partial results of many tasks, added in a fixed order by a second dispatch. */
-import { arg } from '../../engine/wasm/assembly/math.as';
+import { arg } from '../engine/wasm/assembly/math.as';
 
 /** Elements that one task of partial_sums adds up. */
 const PART: i32 = 1024;

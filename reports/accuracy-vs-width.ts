@@ -1,0 +1,86 @@
+/**
+ * Accuracy against model width, one panel a sequence length, one line a mixer and state size, as in figure 8 of the Mamba-2
+ * paper (arXiv 2405.21060, §9.1).
+ */
+import { canonicalJson } from '#core/content-id.ts';
+import { cellsOf, sliceValues, type Slice } from '#results/query.ts';
+import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
+import { captionOf, list, notesOf, whyFailed } from './caption.ts';
+import type { Figure, FigureKind, Mark, Panel } from './figure.ts';
+import { looksOf } from './look.ts';
+import { describeMixtures, mixturesOf, nameIn, type Mixture } from './mixture.ts';
+import { nameSeries, type Naming } from './naming.ts';
+import { select } from './selection.ts';
+import { formatNumber } from './ticks.ts';
+
+export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
+  name: 'accuracy-vs-width',
+  summary: 'test accuracy against model width, one line per mixer and state size, one panel per test length',
+  build(records, options = {}): Figure {
+    const cells = cellsOf(select('accuracy-vs-width', records, options));
+    const mixtures = mixturesOf(cells);
+    const places = mixtures.flatMap(placesOf);
+    const mixtureOf = new Map(mixtures.flatMap((mixture) => mixture.cells.map((cell) => [cell, mixture.key])));
+    const naming = nameSeries(cells, (cell) => canonicalJson([mixtureOf.get(cell)!, cell.point.dModel]));
+    const looks = looksOf(naming.families);
+    const widths = [...new Set(cells.map((cell) => cell.point.dModel))].sort((a, b) => a - b);
+    const names = naming.families.flatMap((family) => family.variants);
+    const missing = mixtures.flatMap((mixture) => absentFrom(mixture, naming, widths));
+
+    const panels = places.map(({ mixture, slice, title }): Panel => {
+      const where = { ...options.slice, ...slice };
+      const series = names.map((name) => {
+        const own = mixture.cells.filter((cell) => naming.nameOf(cell) === name);
+        const marks = own.flatMap((cell): Mark[] => {
+          const mark = cell.state === 'done' ? markOf(cell, cell.point.dModel, where) : undefined;
+          return mark === undefined ? [] : [mark];
+        });
+        const failed = own.filter((cell) => cell.state === 'failed').map((cell) => ({ x: cell.point.dModel, why: whyFailed(cell), facts: sizesOf(cell) }));
+        return { name, look: looks.get(name)!, marks: marks.sort((a, b) => a.x - b.x), failed };
+      });
+      return {
+        title,
+        x: { label: 'Model width', scale: 'log2', unit: 'number', ticks: widths },
+        y: accuracyAxis(accuracyLabel(options.slice)),
+        series,
+      };
+    });
+    return {
+      name: 'accuracy-vs-width',
+      title: options.title ?? 'Accuracy against model width',
+      panels,
+      caption: [`${accuracyLabel(options.slice)} on ${describeMixtures(mixtures)}.`, ...Object.values(captionOf(cells))],
+      notes: [...notesOf(cells, nameIn(mixtures)), ...(missing.length === 0 ? [] : [`No records: ${list(missing)}.`])],
+    };
+  },
+};
+
+/** "Based (d=256)": the widths at which a series has no records; one name for a family that lacks the same in all of its series. */
+function absentFrom(mixture: Mixture, naming: Naming, widths: readonly number[]): string[] {
+  const say = (name: string, absent: string) => `${name}${mixture.title === '' ? '' : ` at ${mixture.title}`} (d=${absent})`;
+  return naming.families.flatMap(({ appearance, variants }) => {
+    const absent = variants.map((name) => widths.filter((width) => !mixture.cells.some((cell) => naming.nameOf(cell) === name && cell.point.dModel === width)).join(', '));
+    if (absent[0] !== '' && new Set(absent).size === 1) return [say(variants.length === 1 ? variants[0]! : appearance.label, absent[0]!)];
+    return variants.flatMap((name, i) => (absent[i] === '' ? [] : [say(name, absent[i]!)]));
+  });
+}
+
+interface PanelPlace {
+  mixture: Mixture;
+  slice: Slice;
+  title: string;
+}
+
+/** A panel for every sequence length that a mixture tests. */
+function placesOf(mixture: Mixture): PanelPlace[] {
+  const lengths = sliceValues(
+    mixture.cells.flatMap((cell) => (cell.state === 'done' ? cell.runs : [])),
+    'seqLen',
+  );
+  if (lengths.length < 2) return [{ mixture, slice: {}, title: mixture.title }];
+  return lengths.map((seqLen) => ({
+    mixture,
+    slice: { seqLen },
+    title: [mixture.title, `length ${typeof seqLen === 'number' ? formatNumber(seqLen) : seqLen}`].filter((t) => t !== '').join(': '),
+  }));
+}

@@ -1,0 +1,94 @@
+/**
+ * Validation accuracy and training loss against steps, for the runs that the other figures draw: of every cell the learning
+ * rate chosen on validation, one line a seed.
+ */
+import { canonicalJson } from '#core/content-id.ts';
+import { mean } from '#core/statistics.ts';
+import { cellsOf, type DoneCell } from '#results/query.ts';
+import type { RunRecord } from '#results/record.ts';
+import { accuracyAxis, sizesOf } from './accuracy-mark.ts';
+import { captionOf, notesOf } from './caption.ts';
+import type { Figure, FigureKind, Mark, Panel } from './figure.ts';
+import { looksOf } from './look.ts';
+import { describeMixtures, mixturesOf, nameIn } from './mixture.ts';
+import { nameSeries } from './naming.ts';
+import { select } from './selection.ts';
+
+/** More lines than this in a panel cannot be told apart. */
+const CROWD = 8;
+
+export const learningCurves: FigureKind<'learning-curves'> = {
+  name: 'learning-curves',
+  summary: 'validation accuracy and training loss against steps, for the runs at the chosen learning rates',
+  build(records, options = {}): Figure {
+    const cells = cellsOf(select('learning-curves', records, options));
+    const mixtures = mixturesOf(cells);
+    const chosen = mixtures.map((mixture) => {
+      const done = mixture.cells.filter((cell) => cell.state === 'done');
+      return { mixture, done, drawn: done.length > CROWD ? bestOfEach(done) : done };
+    });
+    const all = chosen.flatMap(({ drawn }) => drawn);
+    const mixtureOf = new Map(chosen.flatMap(({ mixture, drawn }) => drawn.map((cell) => [cell, mixture.key])));
+    const naming = nameSeries(all, (cell) => canonicalJson(mixtureOf.get(cell as DoneCell)!), ['dState', 'dModel']);
+    const looks = looksOf(naming.families);
+    const names = naming.families.flatMap((family) => family.variants);
+
+    const panel = (title: string, drawn: readonly DoneCell[], y: Panel['y'], marksOf: (run: RunRecord) => [step: number, value: number][]): Panel => ({
+      title,
+      x: { label: 'Step', scale: 'linear', unit: 'count', min: 0 },
+      y,
+      series: names.flatMap((name) =>
+        drawn
+          .filter((cell) => naming.nameOf(cell) === name)
+          .flatMap((cell) =>
+            cell.runs.map((run) => ({
+              name,
+              look: looks.get(name)!,
+              marks: marksOf(run).map(([x, value]): Mark => ({ x, y: value, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed } })),
+              failed: [],
+            })),
+          ),
+      ),
+    });
+    const words = captionOf(all);
+    const hidden = chosen.reduce((n, { done, drawn }) => n + done.length - drawn.length, 0);
+    return {
+      name: 'learning-curves',
+      title: options.title ?? 'Learning curves',
+      columns: Math.min(3, mixtures.length),
+      panels: inRows(chosen.length, 3, [
+        (i) => panel(chosen[i]!.mixture.title, chosen[i]!.drawn, accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
+        (i) => panel('', chosen[i]!.drawn, { label: 'Training loss (nats)', scale: 'linear', unit: 'number', min: 0 }, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))),
+      ]),
+      caption: [
+        `Validation on ${describeMixtures(mixtures)}; one line a seed.`,
+        ...(hidden > 0 ? [`Of each mixer the size that is best on validation is drawn; ${hidden} others are left out.`] : []),
+        words.device,
+        words.budget,
+        words.rate,
+        words.code,
+      ],
+      notes: notesOf(cells, nameIn(mixtures)),
+    };
+  },
+};
+
+/** `n` columns wrapped at `most`, each with all of its panels under one another. */
+function inRows(n: number, most: number, makers: readonly ((i: number) => Panel)[]): Panel[] {
+  const panels: Panel[] = [];
+  for (let from = 0; from < n; from += most) {
+    for (const make of makers) for (let i = from; i < Math.min(n, from + most); i++) panels.push(make(i));
+  }
+  return panels;
+}
+
+/** Of every label the cell with the highest validation accuracy; ties to the smaller state. */
+function bestOfEach(cells: readonly DoneCell[]): DoneCell[] {
+  const best = new Map<string, DoneCell>();
+  const validation = (cell: DoneCell) => mean(cell.runs.map((run) => run.validation?.accuracy ?? -1));
+  for (const cell of cells) {
+    const other = best.get(cell.appearance.label);
+    if (other === undefined || validation(cell) > validation(other) || (validation(cell) === validation(other) && cell.stateBytes < other.stateBytes)) best.set(cell.appearance.label, cell);
+  }
+  return [...best.values()];
+}

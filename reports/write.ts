@@ -1,0 +1,42 @@
+/** Figures as files. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RecallbenchError, unknownName } from '#core/errors.ts';
+import { makeFolder } from '#results/folder.ts';
+import { drawCsv } from './csv.ts';
+import { drawPng, drawSvg, type DrawOptions } from './draw.ts';
+import type { Figure } from './figure.ts';
+
+/** The file formats of a figure, each a function to the content of the file. */
+export const formats = {
+  png: drawPng,
+  svg: drawSvg,
+  csv: (figure: Figure, _options: DrawOptions) => drawCsv(figure),
+};
+export type Format = keyof typeof formats;
+
+/** Checks names of formats, "png" or "png,svg". Throws E_CONFIG on one that is not known. */
+export function parseFormats(names: readonly string[]): Format[] {
+  const all = names.flatMap((name) => name.split(',')).map((name) => name.trim().toLowerCase());
+  for (const name of all) if (!Object.hasOwn(formats, name)) throw new RecallbenchError('E_CONFIG', unknownName('figure format', name, Object.keys(formats)));
+  return [...new Set(all)] as Format[];
+}
+
+/**
+ * Writes a figure as `<dir>/<figure.name>.<format>` for every format and returns the paths. Everything is drawn before
+ * anything is written, and files appear whole: each is written beside its place and renamed. Throws E_CONFIG on an
+ * unknown format and E_OUTPUT when a file cannot be written.
+ */
+export function writeFigure(figure: Figure, dir: string, names: readonly string[] = ['png', 'svg', 'csv'], options: DrawOptions = {}): string[] {
+  const contents = parseFormats(names).map((format) => [join(dir, `${figure.name}.${format}`), formats[format](figure, options)] as const);
+  const beside = contents.map(([path]) => `${path}.${process.pid}.part`);
+  try {
+    makeFolder(dir);
+    contents.forEach(([, content], i) => writeFileSync(beside[i]!, content, { flush: true }));
+    contents.forEach(([path], i) => renameSync(beside[i]!, path));
+  } catch (error) {
+    for (const path of beside) rmSync(path, { force: true });
+    throw new RecallbenchError('E_OUTPUT', `cannot write ${figure.name} into ${dir}: ${(error as Error).message}. Check the permissions and the space left, or name another folder with --out`, { cause: error });
+  }
+  return contents.map(([path]) => path);
+}
