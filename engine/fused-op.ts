@@ -47,7 +47,8 @@ export interface FusedOp<A extends Attrs = Attrs> {
   portable(inputs: readonly Tensor[], attrs: A): Tensor[];
   /**
    * Gradients by input, given the gradient `dy` of output 0 (further outputs are by-products without gradient).
-   * A thunk for each differentiable input (null for the others) so that nothing unneeded is built; thunks may share work.
+   * A thunk for each differentiable input, null for the others. What thunks share is made in the body, not in a thunk:
+   * tfjs runs each in a tidy of its own. A by-product that nobody reads costs nothing in a captured program.
    */
   gradient?(dy: Tensor, inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A): ((() => Tensor) | null)[];
   /** Kernel launches for the WASM engine. */

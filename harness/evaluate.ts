@@ -8,9 +8,9 @@ import type { OpenSegment } from './open-point.ts';
 /**
  * Evaluates on `limit` examples of each segment at most; example i comes from stream.fork(segment).fork(i).
  * A segment's accuracy is the mean over scored positions; the overall one is the mean over all examples of all segments,
- * as the published figures have it.
+ * as the published figures have it. Aborting the signal throws its AbortError.
  */
-export async function evaluate(executable: Executable, segments: readonly OpenSegment[], stream: Stream, limit = Infinity): Promise<Evaluation> {
+export async function evaluate(executable: Executable, segments: readonly OpenSegment[], stream: Stream, { limit = Infinity, signal }: { limit?: number; signal?: AbortSignal } = {}): Promise<Evaluation> {
   const slices: Evaluation['slices'] = [];
   for (const [index, segment] of segments.entries()) {
     const { task } = segment;
@@ -25,6 +25,9 @@ export async function evaluate(executable: Executable, segments: readonly OpenSe
       const batch = fill((i) => own.fork(start + i));
       const { predictions, losses } = await executable.run('evaluate', batch).read();
       const targets = batch.targets.data;
+      // lets signals and messages in
+      await new Promise((resolve) => setImmediate(resolve));
+      signal?.throwIfAborted();
       for (let r = 0; r < counted; r++) {
         if (targets[r]! < 0) continue;
         scored++;

@@ -40,7 +40,10 @@ export async function launch(points: readonly PlannedPoint[], options: LaunchOpt
   if (!existsSync(entry)) throw new RecallbenchError('E_ENGINE', `the built worker is missing (${entry}). Remedy: npm run build.`);
   const queue = [...points];
   const children = new Set<ChildProcess>();
+  // true once we end the workers ourselves: what they then say is no result
+  let stopping = false;
   const kill = () => {
+    stopping = true;
     for (const c of children) c.kill('SIGKILL');
   };
   options.signal?.addEventListener('abort', kill);
@@ -48,7 +51,7 @@ export async function launch(points: readonly PlannedPoint[], options: LaunchOpt
   const worker = async (): Promise<void> => {
     let child: ChildProcess | undefined;
     for (;;) {
-      const next = options.signal?.aborted === true ? undefined : queue.shift();
+      const next = stopping ? undefined : queue.shift();
       if (next === undefined) break;
       if (child === undefined) {
         child = fork(entry, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
@@ -59,7 +62,8 @@ export async function launch(points: readonly PlannedPoint[], options: LaunchOpt
         children.delete(child);
         child = undefined;
       }
-      if (record !== undefined && record.outcome.state !== 'interrupted') options.store(record);
+      if (stopping || record === undefined || record.outcome.state === 'interrupted') continue;
+      options.store(record);
     }
     if (child !== undefined) {
       child.disconnect();
@@ -91,7 +95,10 @@ function runOne(child: ChildProcess, planned: PlannedPoint, options: LaunchOptio
       if (event.type === 'finish') done(event.record);
     };
     const exit = (code: number | null, signal: string | null) => {
-      if (options.signal?.aborted === true) return done(undefined);
+      if (options.signal?.aborted === true) {
+        done(undefined);
+        return;
+      }
       const reason = `the worker process ended with ${signal === null ? `exit code ${code}` : `signal ${signal}`}${complaint === '' ? '' : `: ${complaint.trim().split('\n').slice(-3).join(' | ')}`}`;
       const record = crashRecord(planned.point, { sweep: options.sweep, reason, startedAt });
       options.listener({ type: 'finish', id: planned.id, record });
@@ -99,8 +106,10 @@ function runOne(child: ChildProcess, planned: PlannedPoint, options: LaunchOptio
     };
     child.on('message', message);
     child.on('exit', exit);
+    // a message to a child that has just died; its exit tells the rest
+    child.once('error', () => {});
     child.stderr?.on('data', hear);
     const order: Order = { point: planned.point, sweep: options.sweep, engine: options.engine, ...(options.threads === undefined ? {} : { threads: options.threads }) };
-    child.send(order);
+    child.send(order, () => {});
   });
 }

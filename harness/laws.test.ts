@@ -19,11 +19,11 @@ const small = (model: keyof typeof mixers, more: object = {}) =>
       test: [{ options: { vocabSize: 50, seqLen: 22, pairs: 4 }, examples: 16 }],
       batch: 8,
       model,
-      dModel: 32,
+      dModel: 16,
       positions: model === 'attention',
       mlp: 2,
       lr: 1e-2,
-      ...(model === 'mamba2' ? { modelOptions: { dState: 8, headDim: 16, chunk: 8 } } : {}),
+      modelOptions: { attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 } }[model],
       ...more,
     }),
   );

@@ -48,7 +48,7 @@ describe('sweeps as data', () => {
   });
   test('unknown keys are refused with the nearest name', () => {
     expect(() => parseSweep({ ...tiny, axis: [] }, 'file x.json')).toThrow(/E_CONFIG: file x.json: unknown key "axis". Did you mean "axes"\?/);
-    expect(() => expandSweep(parseSweep({ ...tiny, axes: [{ model: ['attention'], lrr: [1] }] }, 'x'))).toThrow(/unknown key "lrr". Did you mean "lr"\?/);
+    expect(() => expandSweep(parseSweep({ ...tiny, axes: [{ model: ['attention'], lr: [1], lrr: [1] }] }, 'x'))).toThrow(/unknown key "lrr". Did you mean "lr"\?/);
     expect(() => expandSweep(parseSweep({ ...tiny, axes: [{ model: ['atention'], lr: [1] }] }, 'x'))).toThrow(/E_NAME.*Did you mean "attention"/);
     expect(() => expandSweep(parseSweep({ ...tiny, axes: [{ model: ['mamba2'], 'modelOptions.dstate': [1], lr: [1] }] }, 'x'))).toThrow(/unknown key "dstate". Did you mean "dState"\?/);
   });

@@ -40,6 +40,16 @@ function lay(base: Record<string, unknown>, over: Record<string, unknown>): Reco
   return out;
 }
 
+/** Runs `f`; its error says which point it is about. */
+function named<T>(where: string, f: () => T): T {
+  try {
+    return f();
+  } catch (error) {
+    if (error instanceof RecallbenchError) throw new RecallbenchError(error.code, `${where}: ${error.message.replace(/^E_\w+: /, '')}`, { cause: error });
+    throw error;
+  }
+}
+
 /** The points of a sweep in order, each checked against its task and model, without repetitions. Errors: E_CONFIG, E_NAME, E_SIZE. */
 export function expandSweep(sweep: Sweep): PlannedPoint[] {
   let partial: Record<string, unknown>[] = [sweep.base];
@@ -51,7 +61,7 @@ export function expandSweep(sweep: Sweep): PlannedPoint[] {
   }
   const points = new Map<string, PlannedPoint>();
   partial.forEach((raw, i) => {
-    const point = checkPoint(parsePoint(raw, `sweep ${sweep.name}, point ${i + 1} of ${partial.length}`));
+    const point = named(`sweep ${sweep.name}, point ${i + 1} of ${partial.length}`, () => checkPoint(parsePoint(raw)));
     points.set(pointId(point), { id: pointId(point), point });
   });
   return [...points.values()];

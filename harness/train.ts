@@ -69,6 +69,11 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
       window = { sum: window.sum + loss, n: window.n + 1 };
     }
   };
+  const look = async (split: 'validation' | 'test', limit?: number): Promise<Evaluation> => {
+    const found = await evaluate(executable!, open.test, streams.data.fork(split), { ...(limit === undefined ? {} : { limit }), ...(options.signal === undefined ? {} : { signal: options.signal }) });
+    if (!Number.isFinite(found.loss)) throw new Diverged(step, found.loss);
+    return found;
+  };
   const addRow = (lr: number, value: number | null): void => {
     curve.push({ step, tokens, loss: window.n === 0 ? null : window.sum / window.n, accuracy: value, lr, seconds: trainSeconds });
     window = { sum: 0, n: 0 };
@@ -105,8 +110,7 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
 
         if (step % evalEvery === 0 && step < open.steps) {
           await readLosses();
-          const look = await evaluate(executable, open.test, streams.data.fork('validation'), QUICK_LOOK);
-          accuracy = look.accuracy;
+          accuracy = (await look('validation', QUICK_LOOK)).accuracy;
           if (accuracy >= 0.99) stepsTo99 ??= step;
           addRow(lr, accuracy);
           stop = point.earlyStop !== undefined && accuracy > point.earlyStop;
@@ -117,12 +121,12 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
         emit({ type: 'progress', id, step, steps: open.steps, loss, accuracy, tokensPerSecond: measuredTokens / measuredSeconds });
         // lets signals and messages in
         await new Promise((resolve) => setImmediate(resolve));
-        if (options.signal?.aborted === true) throw new Interrupted();
+        options.signal?.throwIfAborted();
         if (stop) break;
       }
     }
-    validation = await evaluate(executable, open.test, streams.data.fork('validation'));
-    test = await evaluate(executable, open.test, streams.data.fork('test'));
+    validation = await look('validation');
+    test = await look('test');
     if (validation.accuracy >= 0.99) stepsTo99 ??= step;
     addRow(learningRate(point, step - 1, open.steps, open.stepsPerEpoch), validation.accuracy);
   } catch (error) {
@@ -164,12 +168,11 @@ class Diverged extends Error {
     super(`loss ${loss} at step ${step}`);
   }
 }
-class Interrupted extends Error {}
 
 /** The one place where an exception becomes an outcome. */
 function ending(error: unknown): RunRecord['outcome'] {
   if (error instanceof Diverged) return { state: 'diverged', reason: error.message };
-  if (error instanceof Interrupted) return { state: 'interrupted' };
+  if (error instanceof DOMException && error.name === 'AbortError') return { state: 'interrupted' };
   if (error instanceof RecallbenchError && error.code === 'E_MEMORY') return { state: 'out-of-memory', reason: error.message };
   if (error instanceof RecallbenchError && error.code === 'E_OP') return { state: 'unsupported', reason: error.message };
   if (error instanceof RangeError && /memory|allocation/i.test(error.message)) return { state: 'out-of-memory', reason: error.message };

@@ -123,7 +123,10 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
       return [next, tf.matMul(h as tf.Tensor2D, params['embedding.weight'] as tf.Tensor2D, false, true)];
     },
     stateBytes: (seqLen) => layers * mixer.stateBytes(seqLen),
-    parameterCount: V * D + (config.positions ? config.maxLength * D : 0) + layers * count(layerParameters(rng(0))) + D,
+    // drawn only when asked for
+    get parameterCount() {
+      return V * D + (config.positions ? config.maxLength * D : 0) + layers * count(layerParameters(rng(0))) + D;
+    },
     notes: hiddenWidth === config.mlp * D ? mixer.notes : [...mixer.notes, `MLP of hidden width ${hiddenWidth}: mlp ${config.mlp} · dModel ${D}, rounded`],
   };
 }

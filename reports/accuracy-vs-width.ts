@@ -19,7 +19,7 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
   build(records, options = {}): Figure {
     const cells = cellsOf(select('accuracy-vs-width', records, options));
     const mixtures = mixturesOf(cells);
-    const places = mixtures.flatMap(placesOf);
+    const places = mixtures.flatMap((mixture) => placesOf(mixture, options.slice?.['seqLen']));
     const mixtureOf = new Map(mixtures.flatMap((mixture) => mixture.cells.map((cell) => [cell, mixture.key])));
     const naming = nameSeries(cells, (cell) => canonicalJson([mixtureOf.get(cell)!, cell.point.dModel]));
     const looks = looksOf(naming.families);
@@ -71,14 +71,15 @@ interface PanelPlace {
   title: string;
 }
 
-/** A panel for every sequence length that a mixture tests. */
-function placesOf(mixture: Mixture): PanelPlace[] {
+/** A panel for every sequence length that a mixture tests, or for the one asked for. */
+function placesOf(mixture: Mixture, only: string | number | undefined): PanelPlace[] {
   const lengths = sliceValues(
     mixture.cells.flatMap((cell) => (cell.state === 'done' ? cell.runs : [])),
     'seqLen',
   );
   if (lengths.length < 2) return [{ mixture, slice: {}, title: mixture.title }];
-  return lengths.map((seqLen) => ({
+  const shown = lengths.filter((seqLen) => only === undefined || seqLen === only);
+  return shown.map((seqLen) => ({
     mixture,
     slice: { seqLen },
     title: [mixture.title, `length ${typeof seqLen === 'number' ? formatNumber(seqLen) : seqLen}`].filter((t) => t !== '').join(': '),

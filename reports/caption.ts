@@ -67,7 +67,7 @@ export function notesOf(cells: readonly Cell[], name: CellName): string[] {
     const unsure = partly.filter((cell) => cell.state === 'done' && cell.failed.some((run) => run.lr === cell.lr));
     const at = unsure.length === 0 ? '' : `; at the learning rate drawn: ${list(unsure.map(name))}`;
     const states = counted(partly.flatMap((cell) => cell.failed.map((run) => run.state)));
-    notes.push(`Runs that did not finish, of points that are drawn: ${states}${at}.`);
+    notes.push(`Runs behind the points drawn that did not finish: ${states}${at}.`);
   }
   const missing = cells.flatMap((cell) => {
     const rates = cell.missingLrs.length === 0 ? [] : [`${plural('learning rate', cell.missingLrs.length)} ${cell.missingLrs.map(formatNumber).join(', ')}`];

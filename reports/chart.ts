@@ -26,6 +26,9 @@ export interface Place {
   xTitle: boolean;
 }
 
+/** pixels that a number on the x axis needs */
+const tickRoom = { bytes: 62, number: 46, count: 37 } as const;
+
 /** More marks on a line than this, and only every nth has a marker. */
 const CROWD = 16;
 const MARKERS_ON_CROWDED = 8;
@@ -75,8 +78,8 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
       layout: { padding: { right: place.right }, autoPadding: false },
       plugins: { legend: { display: false }, tooltip: { enabled: false }, title: { display: false } },
       scales: {
-        x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / (panel.x.unit === 'bytes' ? 62 : 46))), true, place.xTitle) as never as ScaleOptionsByType<'linear'>,
-        y: axis('y', panel.y, place.y, Math.max(2, Math.floor(plotHeight / 30)), place.yLabels, place.yLabels) as never as ScaleOptionsByType<'linear'>,
+        x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / tickRoom[panel.x.unit])), true, place.xTitle) as never as ScaleOptionsByType<'linear'>,
+        y: axis('y', panel.y, place.y, Math.max(2, Math.floor(plotHeight / 24)), place.yLabels, place.yLabels) as never as ScaleOptionsByType<'linear'>,
       },
     },
     plugins: [whiskers(panel.series), failures(panel.series), labels(panel.series, family)] as Plugin<'scatter'>[],
@@ -107,7 +110,7 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
       ...shared,
       data: points(line),
       showLine: true,
-      borderWidth: sizes.line,
+      borderWidth: every > 1 ? 0.75 * sizes.line : sizes.line,
       borderDash: look.dash,
       pointRadius: line.map((_, i) => (i % every === first ? radius : 0)),
       pointBackgroundColor: look.filled ? look.color : ink.paper,
@@ -124,7 +127,7 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
 }
 
 function radiusAt(place: number): number {
-  return sizes.radius * (1.2 - 0.45 * place);
+  return sizes.radius * (1.15 - 0.35 * place);
 }
 
 function pixel(chart: Chart, mark: { x: number; y: number }): { x: number; y: number } {

@@ -11,7 +11,7 @@ export interface Figure {
   title: string;
   /** drawn in rows from left to right */
   panels: Panel[];
-  /** panels in a row; 3 at most unless given */
+  /** panels in a row at the most; without it 3, 2 of four, and fewer where the page is narrow */
   columns?: number;
   /** sentences: what was measured, on which device, at which precision, over how many seeds, with which budget */
   caption: string[];
@@ -21,6 +21,8 @@ export interface Figure {
 
 export interface Panel {
   title: string;
+  /** the title stands in the CSV only: the panel above has the same */
+  untitled?: boolean;
   x: Axis;
   y: Axis;
   series: Series[];

@@ -5,6 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import { GlobalFonts } from '@napi-rs/canvas';
+import { RecallbenchError } from '#core/errors.ts';
 
 const FAMILY = 'Recallbench Sans';
 /** Subsets of the font, each a family of its own; the first that has a character draws it. */
@@ -13,17 +14,23 @@ const weights = [400, 600] as const;
 
 let registered = false;
 
-/** The font families for a canvas, in order of choice; registers the bundled ones on first use. Throws if one cannot be read. */
+/** The font families for a canvas, in order of choice; registers the bundled ones on first use. Throws E_OUTPUT if one cannot be read. */
 export function fontFamily(): string {
   if (!registered) {
-    const { resolve } = createRequire(import.meta.url);
-    for (const subset of subsets) {
-      for (const weight of weights) {
-        const path = resolve(`@fontsource/inter/files/inter-${subset}-${weight}-normal.woff2`);
-        if (GlobalFonts.registerFromPath(path, `${FAMILY} ${subset}`) === null) throw new Error(`the font ${path} cannot be read. Install the package again`);
-      }
-    }
+    for (const subset of subsets) for (const weight of weights) register(subset, weight);
     registered = true;
   }
   return [...subsets.map((subset) => `"${FAMILY} ${subset}"`), 'sans-serif'].join(', ');
+}
+
+function register(subset: (typeof subsets)[number], weight: (typeof weights)[number]): void {
+  const file = `@fontsource/inter/files/inter-${subset}-${weight}-normal.woff2`;
+  const unreadable = (cause?: unknown) => new RecallbenchError('E_OUTPUT', `the font of the figures, ${file}, cannot be read. Install recallbench again: npm install`, { cause });
+  let path: string;
+  try {
+    path = createRequire(import.meta.url).resolve(file);
+  } catch (error) {
+    throw unreadable(error);
+  }
+  if (GlobalFonts.registerFromPath(path, `${FAMILY} ${subset}`) === null) throw unreadable();
 }

@@ -8,11 +8,13 @@ import { cellsOf, type DoneCell } from '#results/query.ts';
 import type { RunRecord } from '#results/record.ts';
 import { accuracyAxis, sizesOf } from './accuracy-mark.ts';
 import { captionOf, notesOf } from './caption.ts';
-import type { Figure, FigureKind, Mark, Panel } from './figure.ts';
+import type { Axis, Figure, FigureKind, Mark, Panel, Series } from './figure.ts';
 import { looksOf } from './look.ts';
 import { describeMixtures, mixturesOf, nameIn } from './mixture.ts';
 import { nameSeries } from './naming.ts';
 import { select } from './selection.ts';
+
+const lossAxis: Axis = { label: 'Training loss (nats)', scale: 'linear', unit: 'number', min: 0 };
 
 /** More lines than this in a panel cannot be told apart. */
 const CROWD = 8;
@@ -33,22 +35,24 @@ export const learningCurves: FigureKind<'learning-curves'> = {
     const looks = looksOf(naming.families);
     const names = naming.families.flatMap((family) => family.variants);
 
-    const panel = (title: string, drawn: readonly DoneCell[], y: Panel['y'], marksOf: (run: RunRecord) => [step: number, value: number][]): Panel => ({
-      title,
-      x: { label: 'Step', scale: 'linear', unit: 'count', min: 0 },
+    const panel = ({ mixture, drawn }: (typeof chosen)[number], y: Axis, marksOf: (run: RunRecord) => [step: number, value: number][]): Panel => ({
+      title: mixture.title,
+      x: { label: 'Step', scale: 'linear', unit: 'count', min: 0, max: drawn.flatMap((cell) => cell.runs).reduce((most, run) => Math.max(most, run.steps.run), 1) },
       y,
-      series: names.flatMap((name) =>
-        drawn
-          .filter((cell) => naming.nameOf(cell) === name)
-          .flatMap((cell) =>
-            cell.runs.map((run) => ({
-              name,
-              look: looks.get(name)!,
-              marks: marksOf(run).map(([x, value]): Mark => ({ x, y: value, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed } })),
-              failed: [],
-            })),
-          ),
-      ),
+      series: names.flatMap((name): Series[] => {
+        const look = looks.get(name)!;
+        const own = drawn.filter((cell) => naming.nameOf(cell) === name);
+        // an empty series keeps the legend in order
+        if (own.length === 0) return [{ name, look, marks: [], failed: [] }];
+        return own.flatMap((cell) =>
+          cell.runs.map((run) => ({
+            name,
+            look,
+            marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed } })),
+            failed: [],
+          })),
+        );
+      }),
     });
     const words = captionOf(all);
     const hidden = chosen.reduce((n, { done, drawn }) => n + done.length - drawn.length, 0);
@@ -57,8 +61,8 @@ export const learningCurves: FigureKind<'learning-curves'> = {
       title: options.title ?? 'Learning curves',
       columns: Math.min(3, mixtures.length),
       panels: inRows(chosen.length, 3, [
-        (i) => panel(chosen[i]!.mixture.title, chosen[i]!.drawn, accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
-        (i) => panel('', chosen[i]!.drawn, { label: 'Training loss (nats)', scale: 'linear', unit: 'number', min: 0 }, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))),
+        (i) => panel(chosen[i]!, accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
+        (i) => ({ ...panel(chosen[i]!, lossAxis, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))), untitled: true }),
       ]),
       caption: [
         `Validation on ${describeMixtures(mixtures)}; one line a seed.`,

@@ -32,6 +32,8 @@ const OVERHANG = 26;
 /** what of it the margin does not give at the right end of the page */
 const END = 8;
 const ROW_GAP = 16;
+/** of a panel */
+const NARROWEST = 190;
 const PANEL_TITLE = 22;
 const TICKS = 24;
 const TICKS_AND_TITLE = 46;
@@ -48,7 +50,8 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
   const legend = legendOf(figure, inner, (s) => text(s, sizes.text));
   const captionLines = !withCaption ? [] : [figure.caption.join(' '), ...figure.notes].filter((s) => s !== '').flatMap((s) => wrap(s, inner, (t) => text(t, sizes.caption)));
 
-  const columns = Math.max(1, Math.min(figure.columns ?? 3, figure.panels.length));
+  const wanted = figure.columns ?? (figure.panels.length === 4 ? 2 : 3);
+  const columns = Math.max(1, Math.min(wanted, figure.panels.length, figure.columns ?? Math.floor(inner / NARROWEST)));
   const rows = Math.ceil(figure.panels.length / columns);
   const domains = domainsOf(figure);
   const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i]!.y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
@@ -73,13 +76,13 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
   let end = panelsTop;
   for (let row = 0; row < rows; row++) {
     const first = row * columns;
-    const titled = figure.panels.slice(first, first + columns).some((panel) => panel.title !== '') ? PANEL_TITLE : 0;
+    const titled = figure.panels.slice(first, first + columns).some((panel) => panel.title !== '' && !panel.untitled) ? PANEL_TITLE : 0;
     const bottom = xTitle.slice(first, first + columns).includes(true) ? TICKS_AND_TITLE : TICKS;
     rowsOf.push({ top: end, titled, bottom });
     end += titled + plotHeight + bottom + (row < rows - 1 ? ROW_GAP : 0);
   }
   const captionTop = end + 14;
-  const height = Math.ceil(captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
+  const height = Math.ceil(captionLines.length === 0 ? end + MARGIN - 4 : captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
 
   const places = figure.panels.map((_, i): Place & { x0: number; y0: number } => {
     const [row, column] = [Math.floor(i / columns), i % columns];
@@ -131,7 +134,7 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
               ctx.font = `600 ${sizes.text}px ${family}`;
               ctx.fillStyle = ink.text;
               ctx.textAlign = 'center';
-              ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 - PANEL_TITLE / 2 - 2);
+              if (!panel.untitled) ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 - PANEL_TITLE / 2 - 2);
               drawInside(chart as Chart, chartOf(panel, place), place);
             });
             drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, ink.faint, MARGIN, captionTop, sizes.caption * LINE);
@@ -176,7 +179,14 @@ function drawInside(page: Chart, configuration: ChartConfiguration<'scatter'>, p
   const canvas: Record<string, unknown> = { width: place.width, height: place.height, style: {} };
   const setTransform = (a: number, b: number, c: number, d: number, e: number, f: number) =>
     ctx.setTransform(base.a * a, base.d * b, base.a * c, base.d * d, base.a * (e + place.x0) + base.e, base.d * (f + place.y0) + base.f);
-  const own: Record<PropertyKey, unknown> = { canvas, setTransform, resetTransform: () => setTransform(1, 0, 0, 1, 0, 0), clearRect: () => {} };
+  const own: Record<PropertyKey, unknown> = {
+    canvas,
+    setTransform,
+    resetTransform: () => setTransform(1, 0, 0, 1, 0, 0),
+    clearRect: () => {},
+    arc: (x: number, y: number, radius: number, from: number, to: number, back?: boolean) =>
+      Math.abs(to - from) >= 2 * Math.PI - 1e-9 ? circle(ctx, x, y, radius) : ctx.arc(x, y, radius, from, to, back),
+  };
   const inside = new Proxy(ctx, {
     get(target, key) {
       if (key in own) return own[key];
@@ -190,6 +200,16 @@ function drawInside(page: Chart, configuration: ChartConfiguration<'scatter'>, p
   const ChartClass = page.constructor as typeof Chart;
   new ChartClass(inside, configuration).destroy();
   ctx.restore();
+}
+
+/** A circle of four cubic curves; the SVG canvas makes 128 pieces of an arc. */
+function circle(ctx: SKRSContext2D, x: number, y: number, radius: number): void {
+  const k = radius * 0.5522847498;
+  ctx.moveTo(x + radius, y);
+  ctx.bezierCurveTo(x + radius, y + k, x + k, y + radius, x, y + radius);
+  ctx.bezierCurveTo(x - k, y + radius, x - radius, y + k, x - radius, y);
+  ctx.bezierCurveTo(x - radius, y - k, x - k, y - radius, x, y - radius);
+  ctx.bezierCurveTo(x + k, y - radius, x + radius, y - k, x + radius, y);
 }
 
 function measurer(family: string): (text: string, size: number, weight?: number) => number {

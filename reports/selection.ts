@@ -1,9 +1,11 @@
 /** The records that a figure is about. */
 import { RecallbenchError } from '#core/errors.ts';
+import { accuracyAt } from '#results/query.ts';
 import type { RunRecord } from '#results/record.ts';
+import { list } from './caption.ts';
 import type { FigureOptions } from './figure.ts';
 
-/** The records that the options leave. Throws E_STORE, with the remedy, when there are none. */
+/** The records that the options leave. Throws E_STORE, with the remedy, when there are none, and E_CONFIG on a slice that none has. */
 export function select(figure: string, records: readonly RunRecord[], options: FigureOptions): RunRecord[] {
   const make = 'Make some with: recallbench sweep <preset> --out results.jsonl (recallbench list sweeps shows the presets)';
   if (records.length === 0) throw new RecallbenchError('E_STORE', `${figure}: there are no records to draw. ${make}`);
@@ -17,6 +19,11 @@ export function select(figure: string, records: readonly RunRecord[], options: F
   if (!selected.some((r) => r.outcome.state === 'done' && r.test)) {
     const states = [...new Set(selected.map((r) => r.outcome.state))].sort().join(', ');
     throw new RecallbenchError('E_STORE', `${figure}: none of ${selected.length} runs finished (${states}), so there is nothing to draw. Run the sweep again: what is unfinished is run, what is done is kept`);
+  }
+  const { slice } = options;
+  if (slice !== undefined && !selected.some((r) => r.test && accuracyAt(r.test, slice) !== undefined)) {
+    const there = new Set(selected.flatMap((r) => (r.test?.slices ?? []).map((each) => JSON.stringify(each.slice))));
+    throw new RecallbenchError('E_CONFIG', `${figure}: no record has a test slice with ${JSON.stringify(slice)}. Slices there: ${list([...there].sort())}`);
   }
   return selected;
 }

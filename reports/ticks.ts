@@ -15,8 +15,9 @@ export function domainOf(axis: Axis, values: readonly number[]): Domain {
     const step = niceStep((axis.max ?? high) - (axis.min ?? Math.min(0, low)), 6);
     return { min: axis.min ?? Math.floor(Math.min(0, low) / step) * step, max: axis.max ?? high + 0.04 * (high - Math.min(0, low) || 1) };
   }
-  // a share of the span on either side, and at least a third of a power of two
-  const room = Math.max(2 ** (1 / 3), (high / low) ** 0.06);
+  // a share of the span on either side, and enough to have a power of the base between the ends
+  const base = axis.scale === 'log2' ? 2 : 10;
+  const room = Math.max(2 ** (1 / 3), (high / low) ** 0.06, Math.sqrt((1.1 * base * low) / high));
   return { min: axis.min ?? low / room, max: axis.max ?? high * room };
 }
 

@@ -35,7 +35,13 @@ export function writeFigure(figure: Figure, dir: string, names: readonly string[
     contents.forEach(([, content], i) => writeFileSync(beside[i]!, content, { flush: true }));
     contents.forEach(([path], i) => renameSync(beside[i]!, path));
   } catch (error) {
-    for (const path of beside) rmSync(path, { force: true });
+    for (const path of beside) {
+      try {
+        rmSync(path, { force: true });
+      } catch {
+        // there is no such folder, or it cannot be written: then there is nothing to remove
+      }
+    }
     throw new RecallbenchError('E_OUTPUT', `cannot write ${figure.name} into ${dir}: ${(error as Error).message}. Check the permissions and the space left, or name another folder with --out`, { cause: error });
   }
   return contents.map(([path]) => path);

@@ -106,16 +106,26 @@ export function readPieces(line: string): (RunRecord | Unreadable)[] {
   return pieces.length === 1 ? [whole] : pieces.map(readLine);
 }
 
+/** where a record keeps its curve: as text until somebody asks */
+const kept = Symbol('curve');
+type Lazy = Omit<RunRecord, 'curve'> & { [kept]: string | Curve };
+
+// one accessor for all records: a closure for each would give each a hidden class of its own
+const lazyCurve: PropertyDescriptor & ThisType<Lazy> = {
+  get() {
+    const curve = this[kept];
+    return typeof curve === 'string' ? (this[kept] = JSON.parse(curve) as Curve) : curve;
+  },
+  set(curve: Curve) {
+    this[kept] = curve;
+  },
+  enumerable: true,
+  configurable: true,
+};
+
 function withCurve(head: Omit<RunRecord, 'curve'>, text: string): RunRecord {
-  let curve: Curve | undefined;
-  return Object.defineProperty(head, 'curve', {
-    get: () => (curve ??= JSON.parse(text) as Curve),
-    set: (value: Curve) => {
-      curve = value;
-    },
-    enumerable: true,
-    configurable: true,
-  }) as RunRecord;
+  Object.defineProperty(head, kept, { value: text, writable: true });
+  return Object.defineProperty(head, 'curve', lazyCurve) as RunRecord;
 }
 
 function unreadable(error: z.ZodError): Unreadable {

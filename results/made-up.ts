@@ -71,7 +71,7 @@ export function madeUpRecord(given: MadeUp): RunRecord {
     // a plateau, then a fall within a few hundred steps
     curve: Array.from({ length: rows }, (_, i) => {
       const t = (i + 1) / rows;
-      const learned = 1 / (1 + Math.exp(-14 * (t - 0.55 + 0.05 * noise.normal())));
+      const learned = 1 / (1 + Math.exp(-14 * (t - 0.55 + 0.01 * noise.normal())));
       return {
         step: Math.round(run * t),
         tokens: Math.round(run * t) * tokensPerStep,

@@ -31,8 +31,8 @@ export const pointSchema = z.strictObject({
   model: z.string(),
   /** mixer options, checked by the mixer itself */
   modelOptions: z.record(z.string(), z.unknown()).default({}),
-  dModel: z.int().positive(),
-  layers: z.int().positive().default(2),
+  dModel: z.int().positive().max(16384),
+  layers: z.int().positive().max(1024).default(2),
   /** hidden width of the MLP after each mixer as a multiple of dModel; 0 is no MLP */
   mlp: z.number().min(0).default(0),
   /** learned absolute positions added to the embedding */

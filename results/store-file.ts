@@ -45,9 +45,9 @@ export function openLines(path: string): number {
 
 /** The lines of a file, without their newlines; what follows the last newline is a line if it is not empty. */
 export function* linesOf(file: number): Generator<string> {
+  const chunk = Buffer.allocUnsafe(CHUNK);
   let rest: Buffer = Buffer.alloc(0);
   for (let position = 0; ; ) {
-    const chunk = Buffer.alloc(CHUNK);
     const length = readFully(file, chunk, position);
     position += length;
     const text: Buffer = rest.length === 0 ? chunk.subarray(0, length) : Buffer.concat([rest, chunk.subarray(0, length)]);
@@ -57,7 +57,7 @@ export function* linesOf(file: number): Generator<string> {
       yield text.toString('utf8', from, to);
       from = to + 1;
     }
-    rest = text.subarray(from);
+    rest = Buffer.from(text.subarray(from)); // a copy: the chunk is read into again
     if (length < chunk.length) break;
   }
   if (rest.length > 0) yield rest.toString('utf8');

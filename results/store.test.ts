@@ -329,15 +329,15 @@ test('100,000 records are read in seconds', () => {
     const lines = Array.from({ length: 5000 }, (_, j) => JSON.stringify({ ...head, id: (i + j).toString(16).padStart(16, '0'), point: { ...head.point, seed: i + j }, curve }));
     appendFileSync(path, `${lines.join('\n')}\n`);
   }
-  const begin = performance.now();
+  const begin = process.cpuUsage();
   const { records, problems } = openStore(path);
-  const seconds = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(begin);
   expect(records.length).toBe(100_000);
   expect(problems).toEqual([]);
   expect(records[99_999]!.curve).toEqual(curve);
   rmSync(path);
-  // 3 s on an idle machine; the tests share theirs with others
-  expect(seconds).toBeLessThan(10);
+  // some 2.5 s; by the processor's clock, since others use the machine too
+  expect((user + system) / 1e6).toBeLessThan(10);
 });
 
 test('the id of a made-up record is its point’s', () => {

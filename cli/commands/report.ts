@@ -56,7 +56,7 @@ async function report(name: string, flags: Flags): Promise<void> {
   });
   if (flags.json) printJson({ written, skipped, records: records.length, problems });
   else for (const path of written) print(path);
-  for (const { figure, why } of skipped) remark(`Figure ${figure} was not drawn: ${why}`);
+  for (const { why } of skipped) remark(`Not drawn: ${why}`);
   // "all" means all that have data; nothing at all is a finding
   process.exitCode = written.length === 0 ? 1 : 0;
 }

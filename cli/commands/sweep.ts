@@ -145,7 +145,7 @@ async function sweep(name: string, flags: Flags): Promise<void> {
     if (failed.length > 0) print(`\n${tables.failedTable(failed)}`);
     if (!stopped) print(`${done} of ${after.length} points of sweep ${spec.name} are done, in ${path}.${missing.length === 0 ? ' Nothing was missing.' : ''}`);
     if (figures.written.length > 0) print(`Figures:\n${figures.written.map((f) => `  ${f}`).join('\n')}`);
-    for (const { figure, why } of figures.skipped) remark(`Figure ${figure} was not drawn: ${why}`);
+    for (const { why } of figures.skipped) remark(`Not drawn: ${why}`);
     if (flags.shard !== undefined && !stopped && flags.report === undefined) remark('A shard draws no figures: concatenate the stores of all shards and use "recallbench report all --from …".');
   }
   if (stopped) remark(`Stopped: ${done} of ${after.length} points done, resume with the same command.`);

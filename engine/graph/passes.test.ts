@@ -40,6 +40,10 @@ describe('passes', () => {
     expect(kinds(g)).toEqual(['matmul', 'matmul']);
     expect(g.nodes.map((n) => n.operation.kind === 'matmul' && n.operation.product.epilogue)).toEqual([['bias'], ['addend']]);
   });
+  test('a product takes both a bias and an addend', () => {
+    const g = graphOf(({ a, w, b, r }) => ({ outputs: { y: tf.add(r!, tf.add(tf.matMul(a!, w!), b!)) } }), { a: float(8, 4), w: float(4, 4), b: float(4), r: float(8, 4) });
+    expect(g.nodes.map((n) => n.operation.kind === 'matmul' && n.operation.product.epilogue)).toEqual([['bias', 'addend']]);
+  });
   test('times one, plus zero and multiplication of constants disappear', () => {
     const g = graphOf(({ a }) => ({ outputs: { y: tf.neg(tf.add(tf.mul(a!, tf.mul(tf.scalar(2), tf.scalar(0.5))), tf.zerosLike(a!))) } }), { a: float(3, 5) });
     expect(g.nodes).toHaveLength(1);

@@ -170,12 +170,7 @@ function dropDead(graph: Graph): void {
 /** x + A·B, and A·B + a row of biases, become part of the product when nobody else reads A·B. */
 function fuseMatMulEpilogues(graph: Graph): void {
   const uses = useCounts(graph);
-  const producer = new Map<Value, Node>();
-  const order = new Map<Node, number>();
-  graph.nodes.forEach((n, i) => {
-    order.set(n, i);
-    for (const v of n.outputs) producer.set(v, n);
-  });
+  const producer = new Map<Value, Node>(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n])));
   const gone = new Set<Node>();
   for (const node of graph.nodes) {
     const { operation } = node;
@@ -193,11 +188,13 @@ function fuseMatMulEpilogues(graph: Graph): void {
       const n = product.n;
       const isBias = sizeOf(other.shape) === n && size !== n && isRow(view.strides, program.shape, n);
       const isAddend = full(1 - k);
-      if (product.epilogue.length > 0 || (!isBias && !isAddend)) continue;
+      const kind = isBias ? 'bias' : 'addend';
+      if (product.epilogue.includes(kind) || (!isBias && !isAddend)) continue;
       // the product moves to where the sum was, so that both operands are ready
-      node.operation = { kind: 'matmul', product: { ...product, epilogue: [isBias ? 'bias' : 'addend'] } };
+      node.operation = { kind: 'matmul', product: { ...product, epilogue: [...product.epilogue, kind] } };
       node.inputs = [...source.inputs, other];
       gone.add(source);
+      producer.set(node.outputs[0]!, node);
       break;
     }
   }

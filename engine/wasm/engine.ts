@@ -8,7 +8,7 @@ import { planMemory } from '../graph/memory-plan.ts';
 import { optimise } from '../graph/passes.ts';
 import { print, results, root, type Graph, type Value } from '../graph/graph.ts';
 import { sizeOf, specOf, type DType, type TensorSpec } from '../tensor-spec.ts';
-import { COPY, lower, WasmOperand, type Lowered, type Place } from './lower.ts';
+import { lower, WasmOperand, type Lowered, type Place } from './lower.ts';
 import { ARENA_BASE, defaultThreads, hasRelaxedSimd, Runtime } from './runtime.ts';
 
 export interface WasmOptions extends EngineOptions {
@@ -142,22 +142,20 @@ class WasmExecutable implements Executable {
     const launches = lowered.dispatches.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof WasmOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
     for (const { from, to, elements } of copies) {
       const words = [from, to, 1, elements, 1, 1, 1, 0].map((i32) => ({ i32 }));
-      launches.push({ kernel: COPY, tasks: 1, scratchBytes: 0, node: 0, args: [], touches: [], words });
+      launches.push({ kernel: 'copy_box', tasks: 1, scratchBytes: 0, node: 0, args: [], touches: [], words });
     }
-    // a copy onto itself is what sharing a place has made superfluous
-    const needed = launches.filter((l) => !(l.kernel === COPY && (l.words[0] as { i32: number }).i32 === (l.words[1] as { i32: number }).i32));
-    for (const l of needed) if (!this.#runtime.hasKernel(l.kernel)) throw new RecallbenchError('E_OP', `the compiled kernels have no "${l.kernel}". Remedy: npm run build.`);
+    for (const l of launches) if (!this.#runtime.hasKernel(l.kernel)) throw new RecallbenchError('E_OP', `the compiled kernels have no "${l.kernel}". Remedy: npm run build.`);
 
-    const wordCount = needed.reduce((n, l) => n + l.words.length, 0);
+    const wordCount = launches.reduce((n, l) => n + l.words.length, 0);
     const block = this.#runtime.reserve(4 * wordCount);
-    const scratchStride = needed.reduce((m, l) => Math.max(m, Math.ceil(l.scratchBytes / 64) * 64), 0) + 64;
+    const scratchStride = launches.reduce((m, l) => Math.max(m, Math.ceil(l.scratchBytes / 64) * 64), 0) + 64;
     const total = arenaBytes + scratchStride * this.#runtime.threads;
     this.#runtime.growArena(total);
     this.#arenaBytes = Math.max(this.#arenaBytes, total);
     const memory = new DataView(this.#runtime.memory.buffer);
-    const args = new Int32Array(needed.length);
+    const args = new Int32Array(launches.length);
     let at = block;
-    needed.forEach((l, i) => {
+    launches.forEach((l, i) => {
       args[i] = at;
       for (const w of l.words) {
         if ('f32' in w) memory.setFloat32(at, w.f32, true);
@@ -165,10 +163,10 @@ class WasmExecutable implements Executable {
         at += 4;
       }
     });
-    const kernels = needed.map((l) => l.kernel);
+    const kernels = launches.map((l) => l.kernel);
     const milliseconds = this.#options.profile === undefined ? undefined : new Float64Array(kernels.length);
     if (milliseconds !== undefined) this.#options.profile?.({ name, graph: print(graph), kernels, milliseconds, arenaBytes });
-    const run = this.#runtime.load({ kernels, args, tasks: Int32Array.from(needed, (l) => l.tasks), scratch: ARENA_BASE + arenaBytes, scratchStride }, milliseconds);
+    const run = this.#runtime.load({ kernels, args, tasks: Int32Array.from(launches, (l) => l.tasks), scratch: ARENA_BASE + arenaBytes, scratchStride }, milliseconds);
     return {
       run,
       inputs: new Map([...graph.inputs].map(([k, v]) => [k, place(v)])),

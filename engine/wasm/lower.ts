@@ -126,13 +126,8 @@ function lowerNode(node: Node, l: Lowering): void {
       return lowerReduce(operation.reduction, l);
     case 'matmul': {
       const { epilogue, ...sizes } = operation.product;
-      const [a, b, extra] = l.inputs as [WasmOperand, WasmOperand, WasmOperand | undefined];
-      if (epilogue[0] === 'addend') {
-        // in place when the planner allows it; otherwise the addend is copied first
-        copyWhole(l, extra!, l.outputs[0]!);
-        return lowerMatMul(l, a, b, l.outputs[0]!, sizes, { accumulate: true });
-      }
-      return lowerMatMul(l, a, b, l.outputs[0]!, sizes, extra === undefined ? {} : { bias: extra });
+      const [a, b, ...extra] = l.inputs as [WasmOperand, WasmOperand, ...WasmOperand[]];
+      return lowerMatMul(l, a, b, l.outputs[0]!, sizes, Object.fromEntries(epilogue.map((kind, i) => [kind, extra[i]!])));
     }
     case 'concat': {
       const total = operation.sizes.reduce((x, y) => x + y, 0);
@@ -175,16 +170,6 @@ function lowerNode(node: Node, l: Lowering): void {
 function copyBox(l: Lowering, x: WasmOperand, y: WasmOperand, rows: number, length: number, dims: readonly number[], strides: readonly number[]): void {
   const per = Math.max(1, Math.floor(GRAIN / Math.max(1, length)));
   l.dispatch('copy_box', Math.ceil(rows / per), [x, y, rows, length, per, dims.length, ...dims, ...strides]);
-}
-
-/** A copy that the executor drops when both operands were given the same place. */
-export const COPY = 'copy_box';
-function copyWhole(l: Lowering, x: WasmOperand, y: WasmOperand): void {
-  const size = sizeOf(x.shape);
-  const rows = Math.ceil(size / GRAIN);
-  // rows of GRAIN elements, and the rest
-  if (rows > 1) copyBox(l, x, y, rows - 1, GRAIN, [rows - 1], [GRAIN]);
-  copyBox(l, x.at((rows - 1) * GRAIN), y.at((rows - 1) * GRAIN), 1, size - (rows - 1) * GRAIN, [1], [0]);
 }
 
 function lowerElementwise(raw: Elementwise, l: Lowering): void {

@@ -1,6 +1,6 @@
 import type { SweepInput } from '../sweep.ts';
 
-const options = (pairs: number) => ({ vocabSize: 64, seqLen: 64, pairs });
+const options = (pairs: number) => ({ vocabSize: 128, seqLen: 64, pairs });
 
 /**
  * Minutes on two cores, and really learned: attention, Mamba-1 and Mamba-2 at three state sizes on MQAR with a small

@@ -10,8 +10,9 @@ import * as portable from './portable.ts';
 
 type NoAttrs = Record<string, never>;
 
-/** queries, and keys, of a tile: as in wasm.as.ts */
+/** queries, and keys, of a tile, and its bytes: as in wasm.as.ts */
 const BLOCK = 64;
+const TILE_BYTES = 64 * 272;
 
 interface Sizes {
   B: number;
@@ -60,7 +61,7 @@ export const CausalAttention: FusedOp<NoAttrs> = {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [q, k, v] = lowering.inputs;
     const [y, logSumExp] = lowering.outputs;
-    const scratch = BLOCK * 272 + 4 * (4 * BLOCK + BLOCK * K + (P % 8 === 0 ? 0 : BLOCK * eights(P)));
+    const scratch = TILE_BYTES + 4 * (4 * BLOCK + BLOCK * K + (P % 8 === 0 ? 0 : BLOCK * eights(P)));
     lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q!, k!, v!, y!, logSumExp!, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }], scratch);
   },
 };
@@ -78,7 +79,7 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
     const [dq, dk, dv] = lowering.outputs;
     const blocks = Math.ceil(L / BLOCK);
     const args = [...lowering.inputs, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }];
-    const scratch = 2 * BLOCK * 272 + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
+    const scratch = 2 * TILE_BYTES + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
     // one pass over a head shares the scores between all gradients; with few heads the blocks have to be the tasks
     if (B * H >= 8 || blocks === 1) return lowering.dispatch('causal_attention_gradient', B * H, args, scratch);
     if (dq!.used) lowering.dispatch('causal_attention_gradient_queries', B * H * blocks, args, scratch);

@@ -17,7 +17,7 @@ const TILE: usize = 64 * ROW;
 const LINE: usize = 256;
 const LOWEST: f32 = -3.4028234663852886e38;
 
-/** Lane i is kept in all lanes ≥ first. */
+/** All ones in the lanes from `first` on: the queries of a group that see the key `first` places after the group's first query. */
 // @ts-ignore: decorator
 @inline
 function lanesFrom(first: i32): v128 {

@@ -3,7 +3,7 @@ import { rng } from '#core/random.ts';
 import type { Engine } from '#engine/engine.ts';
 import { tf } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, type Case } from '../judge.ts';
+import { forms, gaussian, judge, rmsRatio, type Case } from '../judge.ts';
 import { labelledCrossEntropy } from './op.ts';
 import * as oracle from './oracle.ts';
 
@@ -31,6 +31,7 @@ const sizes: [number, number, number, number][] = [
   [70, 16, 33, 65],
   [140, 12, 600, 130],
   [300, 64, 300, 260],
+  [20, 9, 2100, 18],
 ];
 
 const call: Case['call'] = ([hidden, table, rows, targets]) => Object.values(labelledCrossEntropy(hidden!, table!, rows!, targets!));
@@ -145,6 +146,17 @@ describe('labelled cross-entropy', () => {
     for (const { engine, name } of all) {
       const { losses } = await run(engine, inputs, [0, 1]);
       [0, 1].forEach((r) => expect(losses![r]! / exact.losses.data[r]! - 1, `${name}, row ${r}`).toBeCloseTo(0, 3));
+    }
+  });
+
+  test('leaves out rows and targets that do not exist', async () => {
+    const inputs = [gaussian(1, 4, 5), gaussian(2, 40, 5), ints(2, 99, 1, -3), ints(7, 8, 40, 9)];
+    for (const { engine, name } of all) {
+      const { loss, losses, 'd hidden': dHidden } = await run(engine, inputs, [0, 1]);
+      const one = await run(engine, [inputs[0]!, inputs[1]!, ints(2), ints(7)], [0]);
+      expect(Array.from(losses!).slice(1), name).toEqual([0, 0, 0]);
+      expect(loss![0], name).toBe(losses![0]);
+      expect(rmsRatio(dHidden!, one['d hidden']!), name).toBeLessThan(1e-6);
     }
   });
 

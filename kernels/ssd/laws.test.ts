@@ -51,14 +51,15 @@ function call(chunk: number, form: SsdForm): Case['call'] {
   };
 }
 
-function caseOf(sizes: Sizes, form: SsdForm): Case {
+/** `outputs`: 1 leaves the final state out, which is then not computed. */
+function caseOf(sizes: Sizes, form: SsdForm, outputs = 2): Case {
   return {
     name: `${form} ${JSON.stringify(sizes)}`,
     inputs: operands(sizes),
-    call: call(sizes.chunk, form),
+    call: (t) => call(sizes.chunk, form)(t).slice(0, outputs),
     oracle: ([x, dt, a, b, c, d]) => {
       const { y, finalState } = ssdOracle(x!, dt!, a!, b!, c!, d!);
-      return [y, finalState];
+      return [y, finalState].slice(0, outputs);
     },
     oracleGradient: ([x, dt, a, b, c, d], dy) => ssdOracleGradient(x!, dt!, a!, b!, c!, d!, dy),
   };
@@ -71,9 +72,10 @@ const table: readonly Sizes[] = [
   { B: 2, L: 63, H: 2, P: 5, G: 1, N: 3, chunk: 7, decay: 'strong' },
   { B: 1, L: 65, H: 4, P: 16, G: 2, N: 16, chunk: 64, decay: 'ordinary' },
   { B: 1, L: 65, H: 2, P: 6, G: 2, N: 9, chunk: 16, decay: 'mixed' },
-  { B: 2, L: 130, H: 3, P: 12, G: 1, N: 10, chunk: 100, decay: 'weak' },
+  { B: 2, L: 130, H: 3, P: 9, G: 1, N: 10, chunk: 100, decay: 'weak' },
   { B: 1, L: 130, H: 2, P: 3, G: 1, N: 5, chunk: 64, decay: 'strong' },
   { B: 1, L: 130, H: 2, P: 3, G: 1, N: 5, chunk: 100, decay: 'mixed' },
+  { B: 1, L: 210, H: 2, P: 3, G: 1, N: 5, chunk: 140, decay: 'ordinary' },
   { B: 1, L: 257, H: 2, P: 5, G: 1, N: 7, chunk: 256, decay: 'mixed' },
   { B: 1, L: 257, H: 2, P: 5, G: 1, N: 7, chunk: 256, decay: 'weak' },
 ];
@@ -116,15 +118,17 @@ describe('wasm, memory filled with NaN', () => {
     );
   });
 
-  it('training sizes', async () => {
+  it('training sizes and many tiles, without the final state', async () => {
     for (const sizes of [
       { B: 1, L: 64, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'ordinary' },
       { B: 1, L: 200, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'ordinary' },
       { B: 1, L: 130, H: 4, P: 32, G: 1, N: 16, chunk: 128, decay: 'ordinary' },
       { B: 1, L: 96, H: 1, P: 64, G: 1, N: 256, chunk: 64, decay: 'ordinary' },
+      { B: 8, L: 130, H: 2, P: 2, G: 2, N: 3, chunk: 130, decay: 'ordinary' },
+      { B: 1, L: 600, H: 1, P: 4, G: 1, N: 4, chunk: 64, decay: 'weak' },
     ] as const) {
       for (const form of ssdForms) {
-        const test = caseOf(sizes, form);
+        const test = caseOf(sizes, form, 1);
         check(test.name, await judge(engine, test));
       }
     }

@@ -63,10 +63,14 @@ function check(inputs: readonly TensorSpec[]): Sizes {
   return sizes;
 }
 
-/** Tokens in a tile of the kernels. */
+/** Tokens in a tile of the chunked kernels, channels in a unit of the recurrence. */
 const TILE = 64;
+const UNIT = 8;
 const fours = (n: number) => 4 * Math.ceil(n / 4);
 const eights = (n: number) => 8 * Math.ceil(n / 8);
+/** bytes before the floats of a scratch */
+const TASK_BYTES = 128;
+const SPACE_BYTES = 128;
 /** floats of a table of decays over n tokens */
 const tableSize = (n: number) => 48 * Math.ceil(n / 16);
 
@@ -96,7 +100,7 @@ function statesBetween(
   const first = backwards ? 1 : 0;
   const scratch = tableSize(chunk) + TILE + TILE * fours(P) + TILE * eights(N) + fours(P) * eights(N);
   lowering.dispatch(
-    'ssd_chunk_states', B * slots * G * Math.ceil(H / G / heads), [...common(sizes, chunk, heads, dt, a), v, w, states, slots, first, first], 4 * scratch,
+    'ssd_chunk_states', B * slots * G * Math.ceil(H / G / heads), [...common(sizes, chunk, heads, dt, a), v, w, states, slots, first, first], TASK_BYTES + 4 * scratch,
   );
   if (slots > 1 || last !== undefined) {
     const slices = Math.max(1, Math.min(Math.ceil((P * N) / 1024), Math.ceil(16 / (B * H))));
@@ -123,7 +127,7 @@ export const ssdOp: FusedOp<SsdAttrs> = {
     const [x, dt, a, b, c, d] = lowering.inputs as [Operand, Operand, Operand, Operand, Operand, Operand];
     const [y, finalState] = lowering.outputs as [Operand, Operand];
     if (chunk === 0) {
-      lowering.dispatch('ssd_recurrence', B * H * Math.ceil(P / 16), [...common(sizes, L, 1, dt, a), x, b, c, d, y, finalState], 4 * 16 * N);
+      lowering.dispatch('ssd_recurrence', B * H * Math.ceil(P / UNIT), [...common(sizes, L, 1, dt, a), x, b, c, d, y, finalState], 4 * (UNIT * N + fours(L)));
       return;
     }
     const chunks = Math.ceil(L / chunk);
@@ -134,7 +138,8 @@ export const ssdOp: FusedOp<SsdAttrs> = {
     const heads = headsPerTask(sizes, B * chunks * G * tiles);
     const scratch = heads * (tableSize(chunk) + TILE * eights(P)) + TILE + 2 * TILE * TILE + TILE * N + Math.max(TILE, N) * eights(P);
     lowering.dispatch(
-      'ssd_outputs', B * chunks * G * Math.ceil(H / G / heads) * tiles, [...common(sizes, chunk, heads, dt, a), x, b, c, d, y, states, slots, tiles], 4 * scratch,
+      'ssd_outputs', B * chunks * G * Math.ceil(H / G / heads) * tiles, [...common(sizes, chunk, heads, dt, a), x, b, c, d, y, states, slots, tiles],
+      TASK_BYTES + 4 * scratch,
     );
   },
 };
@@ -200,24 +205,27 @@ function chunkedGradient(lowering: WasmLowering, sizes: Sizes, chunk: number): v
   const dStates = slots === 0 ? 0 : statesBetween(lowering, sizes, chunk, slots, { dt, a, v: dy, w: c, backwards: true });
 
   const tiles = Math.ceil(chunk / TILE);
-  const sides = tiles === 1 ? 1 : 2;
-  const heads = headsPerTask(sizes, B * chunks * G * tiles * sides);
+  // several tiles in one task need much scratch, and leave few tasks
+  const apart = tiles > 8 || (tiles > 1 && B * chunks * G < 16);
+  const tasks = B * chunks * G * (apart ? 2 * tiles : 1);
+  const heads = headsPerTask(sizes, tasks);
   const blocks = Math.ceil(H / G / heads);
   const [dbShares, dcShares] = [inShares(lowering, blocks, db), inShares(lowering, blocks, dc)];
   const [rows, direct, along] = [lowering.buffer(B, L, H), lowering.buffer(B, L, H), lowering.buffer(B, L, H)];
   const betweenTiles = tiles === 1 ? undefined : { columns: lowering.buffer(B, L, H), totals: lowering.buffer(B, chunks, H, tiles, tiles) };
   const betweenChunks = slots === 0 ? undefined : { before: lowering.buffer(B, L, H), after: lowering.buffer(B, L, H), through: lowering.buffer(B, chunks, H) };
+  const reading = apart ? 1 : tiles;
   const scratch =
-    heads * (tableSize(chunk) + 4 * TILE + TILE * eights(P)) + 6 * TILE + 4 * TILE * TILE + 4 * TILE * eights(N) + TILE * N + TILE * eights(P) +
-    Math.max(TILE, N) * eights(P) + Math.max(TILE, P) * eights(N);
+    heads * (tableSize(chunk) + TILE + reading * TILE + TILE * eights(P)) + 7 * TILE + 4 * TILE * TILE + (3 + reading) * TILE * eights(N) +
+    TILE * N + TILE * eights(P) + Math.max(TILE, N) * eights(P) + Math.max(TILE, P) * eights(N);
   lowering.dispatch(
-    'ssd_tile_gradient', B * chunks * G * blocks * tiles * sides,
+    'ssd_tile_gradient', tasks * blocks,
     [
       ...common(sizes, chunk, heads, dt, a), dy, x, b, c, d, states, dStates, slots, tiles, dx, dbShares.parts, dcShares.parts,
       rows, betweenChunks?.before ?? 0, betweenChunks?.after ?? 0, direct, along, betweenChunks?.through ?? 0, B * L * G * N,
-      betweenTiles?.columns ?? 0, betweenTiles?.totals ?? 0,
+      betweenTiles?.columns ?? 0, betweenTiles?.totals ?? 0, Number(apart),
     ],
-    4 * scratch,
+    TASK_BYTES + SPACE_BYTES + 4 * scratch,
   );
   dbShares.add();
   dcShares.add();
@@ -232,15 +240,15 @@ function recurrenceGradient(lowering: WasmLowering, sizes: Sizes): void {
   const { B, L, H, P, G, N } = sizes;
   const [dy, x, dt, a, b, c, d] = lowering.inputs as [Operand, Operand, Operand, Operand, Operand, Operand, Operand];
   const [dx, , , db, dc] = lowering.outputs as [Operand, Operand, Operand, Operand, Operand];
-  const pieces = Math.ceil(P / 8);
-  const units = (H / G) * pieces;
-  const perTask = Math.max(1, Math.floor((units * B * G) / 16)); // a task's share is as large as leaves sixteen tasks
-  const unitsPerTask = Math.min(units, perTask);
+  const unitsOfHead = Math.ceil(P / UNIT);
+  const units = (H / G) * unitsOfHead;
+  // a task takes as many units as leave sixteen tasks
+  const unitsPerTask = Math.min(units, Math.max(1, Math.floor((units * B * G) / 16)));
   const tasks = Math.ceil(units / unitsPerTask);
   const span = Math.ceil(Math.sqrt(L));
   const [dbShares, dcShares] = [inShares(lowering, tasks, db), inShares(lowering, tasks, dc)];
-  const [rows, direct, along] = Array.from({ length: 3 }, () => lowering.buffer(pieces, B, L, H)) as [Operand, Operand, Operand];
-  const scratch = 8 * N * (Math.ceil(L / span) + span + 2) + 4 * N;
+  const [rows, direct, along] = [lowering.buffer(unitsOfHead, B, L, H), lowering.buffer(unitsOfHead, B, L, H), lowering.buffer(unitsOfHead, B, L, H)];
+  const scratch = UNIT * N * (Math.ceil(L / span) + span + 2) + 4 * N + UNIT + fours(L);
   lowering.dispatch(
     'ssd_recurrence_gradient', B * G * tasks,
     [...common(sizes, L, unitsPerTask, dt, a), dy, x, b, c, d, span, dx, dbShares.parts, dcShares.parts, rows, direct, along, B],
@@ -248,5 +256,5 @@ function recurrenceGradient(lowering: WasmLowering, sizes: Sizes): void {
   );
   dbShares.add();
   dcShares.add();
-  headGradients(lowering, sizes, Math.min(L, TILE), { rows, direct, along, shares: pieces });
+  headGradients(lowering, sizes, Math.min(L, TILE), { rows, direct, along, shares: unitsOfHead });
 }

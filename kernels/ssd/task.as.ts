@@ -165,14 +165,22 @@ export function addDecayed(x: usize, y: usize, n: i32, f: f32): void {
 
 /** Σ a·b over n floats. */
 export function dot(a: usize, b: usize, n: i32): f32 {
-  let sum = f32x4.splat(0);
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+  for (; n >= 16; n -= 16) {
+    s0 = madd(v128.load(a), v128.load(b), s0);
+    s1 = madd(v128.load(a, 16), v128.load(b, 16), s1);
+    s2 = madd(v128.load(a, 32), v128.load(b, 32), s2);
+    s3 = madd(v128.load(a, 48), v128.load(b, 48), s3);
+    a += 64;
+    b += 64;
+  }
   for (; n >= 4; n -= 4) {
-    sum = madd(v128.load(a), v128.load(b), sum);
+    s0 = madd(v128.load(a), v128.load(b), s0);
     a += 16;
     b += 16;
   }
-  if (n > 0) sum = madd(loadFew(a, n), loadFew(b, n), sum);
-  return sum4(sum);
+  if (n > 0) s1 = madd(loadFew(a, n), loadFew(b, n), s1);
+  return sum4(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
 }
 
 /** Reads a word of every cache line of some rows: all at once they come from memory faster than when a product asks for them. */
