@@ -4,7 +4,7 @@
  */
 import { arg, exp1, madd, sum4 } from '../../engine/wasm/assembly/math.as';
 import { decaysFromStart, decaysToEnd, fillTable, maskTileGradient, tableStep } from './decay.as';
-import { loadFew, packColumns, packedSize, packRows, panels, Part, productOfColumns, productOfRows, storeFew } from './product.as';
+import { loadFew, packColumns, packedSize, packRows, panels, Part, product, storeFew } from './product.as';
 import { chunkCount, copyRows, dot, fetch, openTask, ROW, scaleBy, scaleRows, scatter, SQUARE, Task, TASK_BYTES, TILE } from './task.as';
 
 /** Where the parts of a task's scratch begin; it follows the Task, in SPACE_BYTES. */
@@ -158,7 +158,7 @@ function startReading(at: Task, s: Space, i: i32, index: i32): void {
   for (let h = 0; h < at.heads; h++) {
     if (at.chunk > 0) {
       packRows(at.P, at.N, at.state(14, at.chunks - 1, at.chunk - 1) + (<usize>(h * at.P * at.N) << 2), <usize>at.N << 2, 0, 0, s.packed);
-      productOfRows(count, at.N, at.P, dy + (<usize>(h * at.P) << 2), at.xStep, s.packed, s.fromState, s.nStep, false, Part.All);
+      product(count, at.N, at.P, dy + (<usize>(h * at.P) << 2), at.xStep, 4, s.packed, s.fromState, s.nStep, false, Part.All);
       decaysFromStart(s.decays, s.tables + <usize>h * s.tableSize, first, count);
       addFromState(count, at.N, s.decays, s.fromState, s.nStep, c, at.bStep, dC, s.ofState);
     } else {
@@ -185,11 +185,11 @@ function startWriting(at: Task, s: Space, j: i32): void {
       const gradient = at.state(15, at.chunks - 1, at.chunk) + (<usize>(h * at.P * at.N) << 2);
       const dX = s.dXs + <usize>(h * TILE) * s.pStep;
       packColumns(at.N, at.P, gradient, <usize>at.N << 2, 0, 0, s.packed);
-      productOfRows(count, at.P, at.N, b, at.bStep, s.packed, dX, s.pStep, false, Part.All);
+      product(count, at.P, at.N, b, at.bStep, 4, s.packed, dX, s.pStep, false, Part.All);
       decaysToEnd(s.decays, s.tables + <usize>h * s.tableSize, at.length, first, count);
       scaleRows(count, at.P, dX, s.pStep, s.decays);
       packRows(at.P, at.N, gradient, <usize>at.N << 2, 0, 0, s.packed);
-      productOfRows(count, at.N, at.P, x + (<usize>(h * at.P) << 2), at.xStep, s.packed, s.fromState, s.nStep, false, Part.All);
+      product(count, at.N, at.P, x + (<usize>(h * at.P) << 2), at.xStep, 4, s.packed, s.fromState, s.nStep, false, Part.All);
       scaleBy(count, s.decays, dt, at.dtStep);
       addFromState(count, at.N, s.decays, s.fromState, s.nStep, b, at.bStep, s.dB, s.ofState);
     } else {
@@ -214,28 +214,28 @@ function pair(at: Task, s: Space, i: i32, j: i32, index: i32, reads: bool, write
   const upper = i == j ? Part.UpperLeft : Part.All;
 
   packColumns(N, columns, b, at.bStep, 0, 0, s.packedB);
-  productOfRows(rows, columns, N, c, at.bStep, s.packedB, s.products, ROW, false, result);
+  product(rows, columns, N, c, at.bStep, 4, s.packedB, s.products, ROW, false, result);
   memory.fill(s.dProducts, 0, SQUARE);
   for (let h = 0; h < at.heads; h++) {
     const head = <usize>(h * P) << 2;
     packColumns(P, columns, x + head, at.xStep, dt + (<usize>h << 2), at.dtStep, s.packed);
-    productOfRows(rows, columns, P, dy + head, at.xStep, s.packed, s.dw, ROW, false, result);
+    product(rows, columns, P, dy + head, at.xStep, 4, s.packed, s.dw, ROW, false, result);
     memory.fill(s.rowSums, 0, 5 * ROW); // and columnSums
     maskTileGradient(s.w, s.products, s.dw, s.dProducts, s.rowSums, s.columnSums, s.tables + <usize>h * s.tableSize, at.length, i * TILE, j * TILE, rows);
     if (reads) addFours(rows, s.rowSums, s.rowTotals + <usize>(index * at.heads + h) * ROW);
     if (writes) {
       if (i != j) addColumns(at, s, i, j, h);
       packRows(rows, P, dy + head, at.xStep, 0, 0, s.packedDy);
-      productOfColumns(columns, P, rows, s.w, ROW, s.packedDy, s.dXs + <usize>(h * TILE) * s.pStep, s.pStep, i != j || at.chunk < at.chunks - 1, upper);
+      product(columns, P, rows, s.w, 4, ROW, s.packedDy, s.dXs + <usize>(h * TILE) * s.pStep, s.pStep, i != j || at.chunk < at.chunks - 1, upper);
     }
   }
   if (reads) {
     packRows(columns, N, b, at.bStep, 0, 0, s.packed);
-    productOfRows(rows, N, columns, s.dProducts, ROW, s.packed, s.dC + <usize>(index * TILE) * s.nStep, s.nStep, true, lower);
+    product(rows, N, columns, s.dProducts, ROW, 4, s.packed, s.dC + <usize>(index * TILE) * s.nStep, s.nStep, true, lower);
   }
   if (writes) {
     packRows(rows, N, c, at.bStep, 0, 0, s.packedC);
-    productOfColumns(columns, N, rows, s.dProducts, ROW, s.packedC, s.dB, s.nStep, true, upper);
+    product(columns, N, rows, s.dProducts, 4, ROW, s.packedC, s.dB, s.nStep, true, upper);
   }
 }
 

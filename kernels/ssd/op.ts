@@ -98,7 +98,7 @@ function statesBetween(
   const states = lowering.buffer(B, slots, H, P, N);
   const heads = headsPerTask(sizes, B * slots * G);
   const first = backwards ? 1 : 0;
-  const scratch = tableSize(chunk) + TILE + TILE * fours(P) + TILE * eights(N) + fours(P) * eights(N);
+  const scratch = tableSize(chunk) + TILE + TILE * fours(P) + TILE * eights(N) + P * eights(N);
   lowering.dispatch(
     'ssd_chunk_states', B * slots * G * Math.ceil(H / G / heads), [...common(sizes, chunk, heads, dt, a), v, w, states, slots, first, first], TASK_BYTES + 4 * scratch,
   );

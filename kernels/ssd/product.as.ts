@@ -1,9 +1,9 @@
 /**
- * Products of small matrices with triangles in them, for tiles of at most 64 tokens. Left operands are read where they
- * lie; right operands are packed into panels of 8 columns (k × 8 floats each, filled with zeros). A product is made in
- * blocks of 4 × 8; blocks and terms that a causal mask makes zero are left out.
+ * Products of small matrices with triangles in them, for tiles of at most 64 tokens, on the tiles of gemm.as.ts. Left operands
+ * are read where they lie; right operands are packed into panels of 8 columns (k × 8 floats each, filled with zeros), and may be
+ * scaled on the way. What a causal mask makes zero is left out.
  */
-import { madd } from '../../engine/wasm/assembly/math.as';
+import { gemmTile1, gemmTile2, gemmTile3, gemmTile4, gemmTile5, gemmTile6 } from '../../engine/wasm/assembly/gemm.as';
 
 /** Which part of a square operand is not zero. */
 export const enum Part {
@@ -22,13 +22,6 @@ export const enum Part {
 @inline
 export function panels(n: i32): i32 {
   return (n + 7) >> 3;
-}
-
-/** n rounded up to whole blocks of rows. */
-// @ts-ignore: decorator
-@inline
-export function paddedRows(n: i32): i32 {
-  return (n + 3) & ~3;
 }
 
 /** Floats of a packed right operand of k rows and n columns. */
@@ -135,98 +128,34 @@ export function packColumns(k: i32, n: i32, b: usize, stride: usize, scale: usiz
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function put(c: usize, low: v128, high: v128, accumulate: bool): void {
-  if (accumulate) {
-    low = f32x4.add(v128.load(c), low);
-    high = f32x4.add(v128.load(c, 16), high);
-  }
-  v128.store(c, low);
-  v128.store(c, high, 16);
-}
-
-// V8 schedules all loads of a loop body before the arithmetic: 6 loads and 8 sums just fit into its 15 registers. Larger
-// blocks, or two k in one body, spill and are half as fast.
-
 /**
- * C[m×n] (+)= A·B, with row i of A at a + i·lda bytes. Row i of C lies at c + i·ldc bytes; all of paddedRows(m) × 8·panels(n)
- * is written.
+ * C[m×n] (+)= A·B, B packed. A(i,k) lies at a + i·ars + k·acs, row i of C at c + i·ldc, all in bytes; rows of C are written in
+ * whole panels.
+ *
+ * Tiles of triangles have 6, 6 and 4 rows out of 16, so that none crosses a multiple of 16. A LowerLeft or UpperLeft operand is
+ * read up to the edge of its tile's square on the diagonal: it must hold zeros there, and a LowerResult is computed there.
  */
-export function productOfRows(m: i32, n: i32, k: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool, part: Part): void {
+export function product(m: i32, n: i32, k: i32, a: usize, ars: usize, acs: usize, b: usize, c: usize, ldc: usize, accumulate: bool, part: Part): void {
   const columns = panels(n);
+  const halved = part == Part.LowerLeft || part == Part.UpperLeft;
   for (let j = 0; j < columns; j++) {
-    const panel = b + <usize>(j * k << 5);
-    for (let i = part == Part.LowerResult ? j << 3 : 0; i < m; i += 4) {
-      const end = part == Part.LowerLeft ? min(k, i + 4) : k;
-      let p = panel;
-      let a0 = a + <usize>i * lda;
-      let a1 = a + <usize>min(i + 1, m - 1) * lda;
-      let a2 = a + <usize>min(i + 2, m - 1) * lda;
-      let a3 = a + <usize>min(i + 3, m - 1) * lda;
-      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-      for (let l = end; l > 0; l--) {
-        const low = v128.load(p), high = v128.load(p, 16);
-        const v0 = v128.load_splat<f32>(a0);
-        c00 = madd(v0, low, c00); c01 = madd(v0, high, c01);
-        const v1 = v128.load_splat<f32>(a1);
-        c10 = madd(v1, low, c10); c11 = madd(v1, high, c11);
-        const v2 = v128.load_splat<f32>(a2);
-        c20 = madd(v2, low, c20); c21 = madd(v2, high, c21);
-        const v3 = v128.load_splat<f32>(a3);
-        c30 = madd(v3, low, c30); c31 = madd(v3, high, c31);
-        p += 32;
-        a0 += 4; a1 += 4; a2 += 4; a3 += 4;
-      }
-      let at = c + <usize>i * ldc + (<usize>j << 5);
-      put(at, c00, c01, accumulate);
-      at += ldc;
-      put(at, c10, c11, accumulate);
-      at += ldc;
-      put(at, c20, c21, accumulate);
-      at += ldc;
-      put(at, c30, c31, accumulate);
-    }
-  }
-}
-
-/** As productOfRows, with A(i,k) at a + k·lda + 4·i: the transpose of a row-major matrix. Up to 3 floats after a row's m are read. */
-export function productOfColumns(m: i32, n: i32, k: i32, a: usize, lda: usize, b: usize, c: usize, ldc: usize, accumulate: bool, part: Part): void {
-  const columns = panels(n);
-  for (let j = 0; j < columns; j++) {
-    const panel = b + <usize>(j * k << 5);
-    for (let i = 0; i < m; i += 4) {
-      const start = part == Part.UpperLeft ? min(i, k) : 0;
-      let p = panel + <usize>(start << 5);
-      let q = a + (<usize>i << 2) + <usize>start * lda;
-      let c00 = f32x4.splat(0), c01 = f32x4.splat(0);
-      let c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-      let c20 = f32x4.splat(0), c21 = f32x4.splat(0);
-      let c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-      for (let l = k - start; l > 0; l--) {
-        const low = v128.load(p), high = v128.load(p, 16);
-        const v0 = v128.load_splat<f32>(q);
-        c00 = madd(v0, low, c00); c01 = madd(v0, high, c01);
-        const v1 = v128.load_splat<f32>(q, 4);
-        c10 = madd(v1, low, c10); c11 = madd(v1, high, c11);
-        const v2 = v128.load_splat<f32>(q, 8);
-        c20 = madd(v2, low, c20); c21 = madd(v2, high, c21);
-        const v3 = v128.load_splat<f32>(q, 12);
-        c30 = madd(v3, low, c30); c31 = madd(v3, high, c31);
-        p += 32;
-        q += lda;
-      }
-      let at = c + <usize>i * ldc + (<usize>j << 5);
-      put(at, c00, c01, accumulate);
-      at += ldc;
-      put(at, c10, c11, accumulate);
-      at += ldc;
-      put(at, c20, c21, accumulate);
-      at += ldc;
-      put(at, c30, c31, accumulate);
+    let i = 0;
+    if (part == Part.LowerResult) i = j & 1 ? (j << 3) - 2 : j << 3;
+    while (i < m) {
+      const rows = min(m - i, halved && (i & 15) == 12 ? 4 : 6);
+      const start = part == Part.UpperLeft ? i : 0;
+      const few = (part == Part.LowerLeft ? min(k, i + rows) : k) - start;
+      const from = a + <usize>i * ars + <usize>start * acs;
+      const panel = b + <usize>((j * k + start) << 5);
+      const to = c + <usize>i * ldc + <usize>(j << 5);
+      const added = accumulate ? to : 0;
+      if (rows == 6) gemmTile6(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      else if (rows == 5) gemmTile5(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      else if (rows == 4) gemmTile4(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      else if (rows == 3) gemmTile3(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      else if (rows == 2) gemmTile2(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      else gemmTile1(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      i += rows;
     }
   }
 }

@@ -4,7 +4,7 @@
  */
 import { arg, exp1, madd } from '../../engine/wasm/assembly/math.as';
 import { decaysFromStart, decaysToEnd, fillTable, maskTile, tableStep } from './decay.as';
-import { loadFew, packColumns, packedSize, packRows, paddedRows, panels, Part, productOfColumns, productOfRows, storeFew } from './product.as';
+import { loadFew, packColumns, packedSize, packRows, panels, Part, product, storeFew } from './product.as';
 import { addDecayed, chunkCount, copyRows, copyScaled, openTask, ROW, scaleBy, scaleRows, SQUARE, TASK_BYTES, TILE } from './task.as';
 
 /**
@@ -12,8 +12,8 @@ import { addDecayed, chunkCount, copyRows, copyScaled, openTask, ROW, scaleBy, s
  * end times dt (v = x, w = b), or, for gradients, the decay from the chunk's start (v = dy, w = c). Slot j is chunk j + first.
  *
  * args: …, 9 v [B,L,H,P], 10 w [B,L,G,N], 11 out [B,slots,H,P,N], 12 slots, 13 first, 14 from start. A task for each
- * (batch, slot, group, block). scratch: TASK_BYTES and floats 3·tableStep(chunk) + 64 + 64·paddedRows(P) + packed 64 × N +
- * paddedRows(P) × 8·panels(N).
+ * (batch, slot, group, block). scratch: TASK_BYTES and floats 3·tableStep(chunk) + 64 + 64·P (rounded up to fours) +
+ * packed 64 × N + P × 8·panels(N).
  */
 export function ssd_chunk_states(args: usize, task: i32, scratch: usize): void {
   const slots = arg(args, 12);
@@ -21,14 +21,14 @@ export function ssd_chunk_states(args: usize, task: i32, scratch: usize): void {
   const fromStart = arg(args, 14);
   const at = openTask(args, task, slots, first, scratch);
   const P = at.P, N = at.N, length = at.length, xStep = at.xStep, bStep = at.bStep;
-  const rows = paddedRows(P);
+  const scaledStep = <usize>((P + 3) & ~3) << 2;
   const columns = panels(N) << 3;
   const table = scratch + TASK_BYTES;
   const decays = table + (<usize>(3 * tableStep(length)) << 2);
   const scaled = decays + ROW;
-  const packed = scaled + (<usize>(TILE * rows) << 2);
+  const packed = scaled + <usize>TILE * scaledStep;
   const sums = packed + (<usize>packedSize(TILE, N) << 2);
-  const direct = P == rows && N == columns;
+  const direct = N == columns;
 
   for (let h = 0; h < at.heads; h++) {
     const dt = at.dt(7) + (<usize>h << 2);
@@ -46,10 +46,10 @@ export function ssd_chunk_states(args: usize, task: i32, scratch: usize): void {
         decaysToEnd(decays, table, length, t0, few);
         scaleBy(few, decays, dt + <usize>t0 * at.dtStep, at.dtStep);
       }
-      copyScaled(few, P, v + <usize>t0 * xStep, xStep, decays, scaled, <usize>rows << 2);
+      copyScaled(few, P, v + <usize>t0 * xStep, xStep, decays, scaled, scaledStep);
       // all heads of the group see one w; with several tiles it is packed again for each
       if (h == 0 || length > TILE) packRows(few, N, w + <usize>t0 * bStep, bStep, 0, 0, packed);
-      productOfColumns(P, N, few, scaled, <usize>rows << 2, packed, to, toStep, t0 > 0, Part.All);
+      product(P, N, few, scaled, 4, scaledStep, packed, to, toStep, t0 > 0, Part.All);
     }
     if (!direct) copyRows(P, N, sums, toStep, out, <usize>N << 2);
   }
@@ -133,7 +133,7 @@ export function ssd_outputs(args: usize, task: i32, scratch: usize): void {
     if (!stateful) continue;
     const y = ys + <usize>(h * TILE) * yStep;
     packColumns(N, P, at.state(14, slots, at.chunk - 1) + (<usize>(h * P * N) << 2), <usize>N << 2, 0, 0, packed);
-    productOfRows(rows, P, N, c, bStep, packed, y, yStep, false, Part.All);
+    product(rows, P, N, c, bStep, 4, packed, y, yStep, false, Part.All);
     decaysFromStart(decays, table, row0, rows);
     scaleRows(rows, P, y, yStep, decays);
   }
@@ -142,11 +142,11 @@ export function ssd_outputs(args: usize, task: i32, scratch: usize): void {
     const column0 = j * TILE;
     const columns = min(TILE, known - column0);
     packColumns(N, columns, at.b(10) + <usize>column0 * bStep, bStep, 0, 0, packedB);
-    productOfRows(rows, columns, N, c, bStep, packedB, products, ROW, false, j == i ? Part.LowerResult : Part.All);
+    product(rows, columns, N, c, bStep, 4, packedB, products, ROW, false, j == i ? Part.LowerResult : Part.All);
     for (let h = 0; h < heads; h++) {
       maskTile(w, products, tables + <usize>h * tableSize, known, row0, column0, rows);
       packRows(columns, P, x + <usize>column0 * xStep + (<usize>(h * P) << 2), xStep, dt + <usize>column0 * dtStep + (<usize>h << 2), dtStep, packed);
-      productOfRows(rows, P, columns, w, ROW, packed, ys + <usize>(h * TILE) * yStep, yStep, stateful || j < i, j == i ? Part.LowerLeft : Part.All);
+      product(rows, P, columns, w, ROW, 4, packed, ys + <usize>(h * TILE) * yStep, yStep, stateful || j < i, j == i ? Part.LowerLeft : Part.All);
     }
   }
 
