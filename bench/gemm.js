@@ -45,7 +45,7 @@ for (const [what, m, k, n, layout, batch = 1] of products) {
     const engine = await openWasm({ threads });
     const executable = engine.compile({
       state: { a: random([...lead, ...(ta ? [k, m] : [m, k])]), b: random([...lead, ...(tb ? [n, k] : [k, n])]), c: random([...lead, m, n]) },
-      functions: { product: (_, { a, b }) => ({ outputs: {}, state: { c: tf.matMul(/** @type {any} */ (a), /** @type {any} */ (b), ta, tb) } }) },
+      functions: { product: (_, { a, b }) => ({ outputs: {}, state: { c: tf.matMul((a), (b), ta, tb) } }) },
     });
     const flop = 2 * batch * m * n * k;
     const repeats = Math.max(1, Math.round(2e7 / flop));

@@ -12,11 +12,11 @@ export { z };
 export function parseConfig<S extends z.ZodObject>(schema: S, raw: unknown, where: string): z.output<S> {
   const result = schema.safeParse(raw);
   if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
+  const issue = result.error.issues[0];
   const path = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     const known = issue.path.length === 0 ? Object.keys(schema.shape) : knownKeys(schema, issue.path);
-    throw new RecallbenchError('E_CONFIG', `${where}: ${unknownName('key', `${issue.keys[0]}`, known)}`);
+    throw new RecallbenchError('E_CONFIG', `${where}: ${unknownName('key', (issue.keys[0]), known)}`);
   }
   throw new RecallbenchError('E_CONFIG', `${where}: ${path === '' ? '' : `"${path}": `}${issue.message}`);
 }

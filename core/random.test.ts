@@ -15,7 +15,7 @@ function chiSquareScore(counts: Int32Array): number {
 function correlation(x: number[], y: number[]): number {
   const mean = (v: number[]) => v.reduce((a, b) => a + b) / v.length;
   const [mx, my] = [mean(x), mean(y)];
-  const cov = (u: number[], mu: number, v: number[], mv: number) => u.reduce((s, ui, i) => s + (ui - mu) * (v[i]! - mv), 0);
+  const cov = (u: number[], mu: number, v: number[], mv: number) => u.reduce((s, ui, i) => s + (ui - mu) * (v[i] - mv), 0);
   return cov(x, mx, y, my) / Math.sqrt(cov(x, mx, x, mx) * cov(y, my, y, my));
 }
 
@@ -47,7 +47,7 @@ describe('uniformity', () => {
     const counts = take(4, () => new Int32Array(256));
     for (let i = 0; i < 200_000; i++) {
       const u = stream.uint32();
-      for (let byte = 0; byte < 4; byte++) counts[byte]![(u >>> (8 * byte)) & 255]!++;
+      for (let byte = 0; byte < 4; byte++) counts[byte][(u >>> (8 * byte)) & 255]++;
     }
     for (const c of counts) expect(chiSquareScore(c)).toBeLessThan(4);
   });
@@ -55,14 +55,14 @@ describe('uniformity', () => {
   test('pairs of successive uniforms fill the square', () => {
     const stream = rng(12);
     const counts = new Int32Array(32 * 32);
-    for (let i = 0; i < 200_000; i++) counts[Math.floor(stream.uniform() * 32) * 32 + Math.floor(stream.uniform() * 32)]!++;
+    for (let i = 0; i < 200_000; i++) counts[Math.floor(stream.uniform() * 32) * 32 + Math.floor(stream.uniform() * 32)]++;
     expect(chiSquareScore(counts)).toBeLessThan(4);
   });
 
   test.each([1, 2, 3, 7, 97, 1000, 4095])('below(%i)', (n) => {
     const stream = rng(13);
     const counts = new Int32Array(n);
-    for (let i = 0; i < 100 * n; i++) counts[stream.below(n)]!++;
+    for (let i = 0; i < 100 * n; i++) counts[stream.below(n)]++;
     if (n > 1) expect(chiSquareScore(counts)).toBeLessThan(4);
   });
 
@@ -74,8 +74,8 @@ describe('uniformity', () => {
     for (let i = 0; i < 50_000; i++) {
       const b = stream.below(n);
       if (!(b >= 0 && b < n && Number.isInteger(b))) expect.unreachable(`below gave ${b}`);
-      thirds[Math.floor((3 * b) / n)]!++;
-      low[b % 16]!++;
+      thirds[Math.floor((3 * b) / n)]++;
+      low[b % 16]++;
     }
     expect(chiSquareScore(thirds)).toBeLessThan(4);
     expect(chiSquareScore(low)).toBeLessThan(4);
@@ -128,7 +128,7 @@ describe('forks', () => {
     for (const draw of [(i: number) => root.fork(i), (i: number) => rng(i)]) {
       const first = Array.from({ length: n }, (_, i) => draw(i).uint32() / 2 ** 32);
       const counts = new Int32Array(256);
-      for (const u of first) counts[Math.floor(u * 256)]!++;
+      for (const u of first) counts[Math.floor(u * 256)]++;
       expect(chiSquareScore(counts)).toBeLessThan(4);
       for (const lag of [1, 2, 256]) expect(Math.abs(correlation(first.slice(0, -lag), first.slice(lag)))).toBeLessThan(4 / Math.sqrt(n));
     }

@@ -35,8 +35,8 @@ export function quantile(xs: readonly number[], q: number): number {
 function sortedQuantile(sorted: readonly number[], q: number): number {
   const at = (sorted.length - 1) * q;
   const below = Math.floor(at);
-  const a = sorted[below]!;
-  const b = sorted[Math.min(below + 1, sorted.length - 1)]!;
+  const a = sorted[below];
+  const b = sorted[Math.min(below + 1, sorted.length - 1)];
   return a + (at - below) * (b - a);
 }
 

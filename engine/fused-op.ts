@@ -82,7 +82,7 @@ function register(op: FusedOp): void {
     outputsToSave: new Array<boolean>(8).fill(true),
     gradFunc: (dy, saved, attrs) => {
       const { _inputs, ...rest } = attrs as unknown as Attrs & { _inputs: number };
-      const dy0 = Array.isArray(dy) ? dy[0]! : dy;
+      const dy0 = Array.isArray(dy) ? dy[0] : dy;
       const thunks = op.gradient!(dy0, saved.slice(0, _inputs), saved.slice(_inputs), rest);
       return Object.fromEntries(thunks.flatMap((thunk, i) => (thunk === null ? [] : [[String(i), thunk]])));
     },
@@ -114,7 +114,7 @@ export function callFused<A extends Attrs>(op: FusedOp<A>, inputs: readonly Tens
     });
   }
   // an array, as tfjs wants it of kernels that save all their inputs (Concat does the same)
-  const result: unknown = tf.engine().runKernel(op.name, [...inputs] as unknown as tf.NamedTensorMap, { ...attrs, _inputs: inputs.length } as unknown as tf.NamedAttrMap);
+  const result: unknown = tf.engine().runKernel(op.name, [...inputs] as unknown as tf.NamedTensorMap, { ...attrs, _inputs: inputs.length });
   const outputs = (Array.isArray(result) ? result : [result]) as Tensor[];
   if (outputs.length !== specs.length) throw new RecallbenchError('E_OP', `${op.name} gave ${outputs.length} outputs, not ${specs.length}`);
   return outputs;

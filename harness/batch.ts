@@ -27,7 +27,7 @@ export function batcher(task: OpenTask, size: number): (example: (i: number) => 
   };
   return (example) => {
     for (let i = 0; i < size; i++) {
-      task.example(example(i), slots[i]!);
+      task.example(example(i), slots[i]);
       const start = i * seqLen;
       let at = i * maxScored;
       const end = at + maxScored;

@@ -29,10 +29,10 @@ export async function evaluate(executable: Executable, segments: readonly OpenSe
       await new Promise((resolve) => setImmediate(resolve));
       signal?.throwIfAborted();
       for (let r = 0; r < counted; r++) {
-        if (targets[r]! < 0) continue;
+        if (targets[r] < 0) continue;
         scored++;
-        loss += losses!.data[r]!;
-        if (predictions!.data[r] === targets[r]) correct++;
+        loss += losses.data[r];
+        if (predictions.data[r] === targets[r]) correct++;
       }
     }
     slices.push({ slice: { ...task.slice }, accuracy: correct / scored, loss: loss / scored, examples, scored });

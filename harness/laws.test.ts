@@ -31,12 +31,12 @@ const small = (model: keyof typeof mixers, more: object = {}) =>
 async function losses(engine: Engine, model: keyof typeof mixers, steps: number): Promise<number[]> {
   const open = openPoint(small(model));
   const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0).fork('model')), { weightDecay: 0.1 }));
-  const segment = open.train[0]!;
+  const segment = open.train[0];
   const fill = batcher(segment.task, segment.batch);
   const out: number[] = [];
   for (let step = 1; step <= steps; step++) {
     const batch = fill((i) => rng(step).fork(i));
-    out.push((await executable.run('train', { ...batch, hyper: adamWHyper(3e-3, step) }).read())['loss']!.data[0]!);
+    out.push((await executable.run('train', { ...batch, hyper: adamWHyper(3e-3, step) }).read())['loss'].data[0]);
   }
   executable.dispose();
   return out;
@@ -47,8 +47,8 @@ describe('a whole training step, 20 times', () => {
     test(`${model}: WASM replay and eager tfjs agree to 1e-4; 1, 2 and 3 threads and any poison to the bit`, async () => {
       const eager = await losses(await openTfjs(), model, 20);
       const replay = await losses(await openWasm({ threads: 2, poison: true }), model, 20);
-      replay.forEach((l, i) => expect(Math.abs(l - eager[i]!) / eager[i]!, `step ${i + 1}: ${l} and ${eager[i]}`).toBeLessThan(1e-4));
-      expect(replay[19]).toBeLessThan(replay[0]!);
+      replay.forEach((l, i) => expect(Math.abs(l - eager[i]) / eager[i], `step ${i + 1}: ${l} and ${eager[i]}`).toBeLessThan(1e-4));
+      expect(replay[19]).toBeLessThan(replay[0]);
       for (const threads of [1, 3]) expect(await losses(await openWasm({ threads }), model, 20)).toEqual(replay);
     });
   }
@@ -59,7 +59,7 @@ describe('trainPoint', () => {
   afterAll(() => Promise.all(engines.map((e) => e.close())));
   const engine = async () => {
     engines.push(await openWasm({ threads: 2 }));
-    return engines.at(-1)!;
+    return engines.at(-1);
   };
 
   test('gives a valid record, the same one for the same point', async () => {

@@ -59,7 +59,7 @@ export function openPoint(point: Point): OpenPoint {
   const train = open(point.train, 'train');
   const test = open(point.test, 'test');
   const all = [...train, ...test];
-  const vocabSize = all[0]!.task.vocabSize;
+  const vocabSize = all[0].task.vocabSize;
   const odd = all.find((s) => s.task.vocabSize !== vocabSize);
   if (odd !== undefined) throw new RecallbenchError('E_SIZE', `all segments share one vocabulary, but there are ${vocabSize} and ${odd.task.vocabSize}`);
   const stepsPerEpoch = train.reduce((n, s) => n + s.batches, 0);

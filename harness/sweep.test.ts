@@ -22,7 +22,7 @@ describe('presets', () => {
     const points = expandSweep(parseSweep(sweeps['mamba2-fig8'], 'mamba2-fig8')).map((p) => openPoint(p.point));
     expect(points).toHaveLength(3 * 5 * 4 * 3);
     for (const p of points) {
-      const length = p.test[0]!.task.seqLen;
+      const length = p.test[0].task.seqLen;
       expect(p.train.map((s) => [s.batch * length, s.examples])).toEqual(new Array(4).fill([2 ** 18, 2 ** 18]));
       expect(p.steps).toBe({ 256: 8192, 512: 16384, 1024: 32768 }[length]);
       expect(p.train.map((s) => s.task.slice['pairs'])).toEqual([length / 32, length / 16, length / 8, length / 4]);
@@ -44,7 +44,7 @@ describe('sweeps as data', () => {
   test('a point means the same whether its defaults are written out or not', () => {
     const [a] = expandSweep(parseSweep({ ...tiny, axes: [[{ model: 'mamba2', lr: 0.1 }]] }, 'a'));
     const [b] = expandSweep(parseSweep({ ...tiny, axes: [[{ model: 'mamba2', lr: 0.1, epochs: 1, modelOptions: { dState: 128 } }]] }, 'b'));
-    expect(a!.id).toBe(b!.id);
+    expect(a.id).toBe(b.id);
   });
   test('unknown keys are refused with the nearest name', () => {
     expect(() => parseSweep({ ...tiny, axis: [] }, 'file x.json')).toThrow(/E_CONFIG: file x.json: unknown key "axis". Did you mean "axes"\?/);

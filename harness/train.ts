@@ -32,7 +32,7 @@ function* epochBatches(open: OpenPoint, order: Stream): Generator<{ segment: num
   if (open.point.order === 'interleaved') {
     for (let i = plan.length - 1; i > 0; i--) {
       const j = order.below(i + 1);
-      [plan[i], plan[j]] = [plan[j]!, plan[i]!];
+      [plan[i], plan[j]] = [plan[j], plan[i]];
     }
   }
   yield* plan;
@@ -64,7 +64,7 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
 
   const readLosses = async (): Promise<void> => {
     for (const results of pending.splice(0)) {
-      loss = (await results.read())['loss']!.data[0]!;
+      loss = (await results.read())['loss'].data[0]!;
       if (!Number.isFinite(loss) || loss > DIVERGED * Math.log(open.vocabSize)) throw new Diverged(step, loss);
       window = { sum: window.sum + loss, n: window.n + 1 };
     }
@@ -90,11 +90,11 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
     for (let epoch = 0; epoch < point.epochs && !stop; epoch++) {
       const examples = streams.data.fork('train').fork(point.data === 'fresh' ? epoch : 0);
       for (const { segment, index } of epochBatches(open, streams.data.fork('order').fork(epoch))) {
-        const { batch: size, task } = open.train[segment]!;
+        const { batch: size, task } = open.train[segment];
         const own = examples.fork(segment);
         const began = performance.now();
         const lr = learningRate(point, step, open.steps, open.stepsPerEpoch);
-        const batch: Batch = fills[segment]!((i) => own.fork(index * size + i));
+        const batch: Batch = fills[segment]((i) => own.fork(index * size + i));
         pending.push(executable.run('train', { ...batch, hyper: adamWHyper(lr, step + 1) }));
         step++;
         tokens += size * task.seqLen;

@@ -30,9 +30,9 @@ export function rmsRatio(actual: ArrayLike<number>, expected: ArrayLike<number>)
   let difference = 0;
   let norm = 0;
   for (let i = 0; i < expected.length; i++) {
-    if (!Number.isFinite(actual[i]!)) return Infinity;
-    difference += (actual[i]! - expected[i]!) ** 2;
-    norm += expected[i]! ** 2;
+    if (!Number.isFinite(actual[i])) return Infinity;
+    difference += (actual[i] - expected[i]) ** 2;
+    norm += expected[i] ** 2;
   }
   return norm === 0 ? Math.sqrt(difference) : Math.sqrt(difference / norm);
 }
@@ -62,7 +62,7 @@ export async function judge(engine: Engine, test: Case): Promise<Record<string, 
   test.inputs.forEach((t, i) => (inputs[`x${i}`] = host(t)));
   const exact = test.inputs.map((t) => ({ shape: t.shape, data: Float64Array.from(t.data) }));
   const expected = test.oracle(exact);
-  const dy = gaussian(4711, ...expected[0]!.shape);
+  const dy = gaussian(4711, ...expected[0].shape);
   inputs['dy'] = host(dy);
   const wanted = test.oracleGradient?.(exact, dy) ?? [];
   const differentiable = wanted.flatMap((g, i) => (g === null ? [] : [i]));
@@ -70,16 +70,16 @@ export async function judge(engine: Engine, test: Case): Promise<Record<string, 
     state: {},
     functions: {
       f: (t) => {
-        const xs = test.inputs.map((_, i) => t[`x${i}`]!);
+        const xs = test.inputs.map((_, i) => t[`x${i}`]);
         const outputs: Record<string, Tensor> = {};
         test.call(xs).forEach((y, i) => (outputs[`output ${i}`] = y));
         if (differentiable.length > 0) {
           const f = (...vars: Tensor[]) => {
             const all = [...xs];
             differentiable.forEach((i, j) => (all[i] = vars[j]!));
-            return tf.sum(tf.mul(test.call(all)[0]!, t['dy']!)) as tf.Scalar;
+            return tf.sum(tf.mul(test.call(all)[0], t['dy'])) as tf.Scalar;
           };
-          const gradients = tf.grads(f)(differentiable.map((i) => xs[i]!));
+          const gradients = tf.grads(f)(differentiable.map((i) => xs[i]));
           gradients.forEach((g, j) => (outputs[`gradient ${differentiable[j]}`] = g));
         }
         return { outputs };

@@ -64,7 +64,7 @@ test('the loss is the mean over scored rows; predictions are the largest logits'
   const rows = [1, 5, 6, 13];
   const targets = [11, 0, -1, 7];
   const { loss, losses, predictions } = model.loss(params, ids, tf.tensor1d(rows, 'int32'), tf.tensor1d(targets, 'int32'));
-  const logits = tf.matMul(model.hidden(params, ids) as tf.Tensor2D, params['embedding.weight'] as tf.Tensor2D, false, true);
+  const logits = tf.matMul(model.hidden(params, ids), params['embedding.weight'], false, true);
   const chosen = tf.gather(logits, tf.tensor1d(rows, 'int32'));
   const all = (tf.logSoftmax(chosen as tf.Tensor2D) as tf.Tensor2D).arraySync();
   const expected = targets.map((target, i) => (target < 0 ? 0 : -all[i][target]));

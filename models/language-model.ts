@@ -120,7 +120,7 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
         Object.assign(next, prefixed(name, after));
         return y;
       });
-      return [next, tf.matMul(h as tf.Tensor2D, params['embedding.weight'] as tf.Tensor2D, false, true)];
+      return [next, tf.matMul(h, params['embedding.weight'], false, true)];
     },
     stateBytes: (seqLen) => layers * mixer.stateBytes(seqLen),
     // drawn only when asked for

@@ -68,6 +68,6 @@ export function defineMixer<N extends string, S extends z.ZodObject>(mixer: {
     appearance: mixer.appearance,
     options: describeOptions(mixer.config),
     open: (raw, sizes) => mixer.open(parse(raw), sizes),
-    resolve: (raw) => parse(raw) as Record<string, unknown>,
+    resolve: (raw) => parse(raw),
   };
 }

@@ -7,7 +7,7 @@ import { tf, type Tensor } from '#engine/tf.ts';
  */
 export function project(x: Tensor, weight: Tensor, sizes: readonly number[], bias?: Tensor): Tensor[] {
   return sizes.map((_, i) => {
-    const y: Tensor = tf.matMul(x as tf.Tensor2D, rows(weight, sizes, i) as tf.Tensor2D, false, true);
+    const y: Tensor = tf.matMul(x, rows(weight, sizes, i), false, true);
     return bias === undefined ? y : tf.add(y, rows(bias, sizes, i));
   });
 }

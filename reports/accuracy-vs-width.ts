@@ -60,8 +60,8 @@ function absentFrom(mixture: Mixture, naming: Naming, widths: readonly number[])
   const say = (name: string, absent: string) => `${name}${mixture.title === '' ? '' : ` at ${mixture.title}`} (d=${absent})`;
   return naming.families.flatMap(({ appearance, variants }) => {
     const absent = variants.map((name) => widths.filter((width) => !mixture.cells.some((cell) => naming.nameOf(cell) === name && cell.point.dModel === width)).join(', '));
-    if (absent[0] !== '' && new Set(absent).size === 1) return [say(variants.length === 1 ? variants[0]! : appearance.label, absent[0]!)];
-    return variants.flatMap((name, i) => (absent[i] === '' ? [] : [say(name, absent[i]!)]));
+    if (absent[0] !== '' && new Set(absent).size === 1) return [say(variants.length === 1 ? variants[0] : appearance.label, absent[0])];
+    return variants.flatMap((name, i) => (absent[i] === '' ? [] : [say(name, absent[i])]));
   });
 }
 

@@ -50,7 +50,7 @@ function budgetSentence(runs: readonly RunRecord[]): string {
 
 function rateSentence(cells: readonly DoneCell[]): string {
   const rates = distinct(cells.flatMap((cell) => cell.lrs));
-  if (rates.length === 1) return `Learning rate ${formatNumber(rates[0]!)}, not swept.`;
+  if (rates.length === 1) return `Learning rate ${formatNumber(rates[0])}, not swept.`;
   return `Learning rate chosen for each point by mean accuracy on the validation split, from ${list(rates.map(formatNumber), 8)}.`;
 }
 
@@ -81,7 +81,7 @@ export function notesOf(cells: readonly Cell[], name: CellName): string[] {
 /** "diverged", or "2 diverged, 1 out-of-memory". */
 export function whyFailed(cell: Cell): string {
   const states = new Set(cell.failed.map((run) => run.state));
-  return states.size === 1 ? [...states][0]! : counted(cell.failed.map((run) => run.state));
+  return states.size === 1 ? [...states][0] : counted(cell.failed.map((run) => run.state));
 }
 
 function counted(states: readonly string[]): string {

@@ -1,5 +1,5 @@
 /** One panel as a Chart.js configuration: Chart.js lays out axes and grid and draws lines and markers; whiskers, failed marks and labels are plugins. */
-import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, Scale, ScaleOptionsByType } from 'chart.js';
+import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, Scale } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
 import type { SKRSContext2D } from '@napi-rs/canvas';
 import type { Axis, Mark, Panel, Series } from './figure.ts';
@@ -55,7 +55,7 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
       autoSkip: false,
       minRotation: 0,
       maxRotation: 0,
-      callback: (_: unknown, i: number, all: { value: number }[]) => formatTicks(all.map((tick) => tick.value), of.unit)[i]!,
+      callback: (_: unknown, i: number, all: { value: number }[]) => formatTicks(all.map((tick) => tick.value), of.unit)[i],
     },
     afterBuildTicks: (scale: { ticks: { value: number }[] }) => {
       scale.ticks = ticksOf(of, domain, most).map((value) => ({ value }));
@@ -78,8 +78,8 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
       layout: { padding: { right: place.right }, autoPadding: false },
       plugins: { legend: { display: false }, tooltip: { enabled: false }, title: { display: false } },
       scales: {
-        x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / tickRoom[panel.x.unit])), true, place.xTitle) as never as ScaleOptionsByType<'linear'>,
-        y: axis('y', panel.y, place.y, Math.max(2, Math.floor(plotHeight / 24)), place.yLabels, place.yLabels) as never as ScaleOptionsByType<'linear'>,
+        x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / tickRoom[panel.x.unit])), true, place.xTitle) as never,
+        y: axis('y', panel.y, place.y, Math.max(2, Math.floor(plotHeight / 24)), place.yLabels, place.yLabels) as never,
       },
     },
     plugins: [whiskers(panel.series), failures(panel.series), labels(panel.series, family)] as Plugin<'scatter'>[],
@@ -131,7 +131,7 @@ function radiusAt(place: number): number {
 }
 
 function pixel(chart: Chart, mark: { x: number; y: number }): { x: number; y: number } {
-  return { x: chart.scales['x']!.getPixelForValue(mark.x), y: chart.scales['y']!.getPixelForValue(mark.y) };
+  return { x: chart.scales['x'].getPixelForValue(mark.x), y: chart.scales['y'].getPixelForValue(mark.y) };
 }
 
 /** Vertical bars from low to high, under the markers. */
@@ -171,7 +171,7 @@ function failures(all: readonly Series[]): Plugin {
       const at = new Map<number, string[]>();
       for (const series of all) for (const mark of series.failed) at.set(mark.x, [...(at.get(mark.x) ?? []), series.look.color]);
       for (const [x, colors] of at) {
-        const middle = chart.scales['x']!.getPixelForValue(x);
+        const middle = chart.scales['x'].getPixelForValue(x);
         colors.forEach((color, i) => drawFailure(chart.ctx, middle + (i - (colors.length - 1) / 2) * 11, chart.chartArea.bottom, color));
       }
     },
@@ -242,7 +242,7 @@ function inkOf(chart: Chart, series: Series): Box[] {
   const around = ({ x, y }: { x: number; y: number }, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
   const line = series.marks.filter((mark) => !mark.aside).map((mark) => pixel(chart, mark));
   const along = line.slice(1).flatMap((to, i) => {
-    const from = line[i]!;
+    const from = line[i];
     const n = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / 4);
     return Array.from({ length: n }, (_, j) => around({ x: from.x + ((to.x - from.x) * j) / n, y: from.y + ((to.y - from.y) * j) / n }, 2));
   });
@@ -252,7 +252,7 @@ function inkOf(chart: Chart, series: Series): Box[] {
     const [bottom, top] = [pixel(chart, { x, y: low }), pixel(chart, { x, y: high })];
     return [{ left: top.x - 3, right: top.x + 3, top: top.y, bottom: bottom.y }];
   });
-  const failed = series.failed.map(({ x }) => around({ x: chart.scales['x']!.getPixelForValue(x), y: chart.chartArea.bottom }, 6));
+  const failed = series.failed.map(({ x }) => around({ x: chart.scales['x'].getPixelForValue(x), y: chart.chartArea.bottom }, 6));
   return [...along, ...markers, ...whiskers, ...failed];
 }
 

@@ -25,7 +25,7 @@ export function drawSvg(figure: Figure, options: DrawOptions = {}): string {
   const { scale: _, ...pageOptions } = options;
   const page = layOut(figure, pageOptions);
   const canvas = createCanvas(page.width, page.height, SvgExportFlag.ConvertTextToPaths);
-  const chart = new Chart(canvas.getContext('2d') as never, page.configuration(1));
+  const chart = new Chart(canvas.getContext('2d'), page.configuration(1));
   const drawn = canvas.getContent().toString('utf8');
   chart.destroy();
   // the clip paths are numbered from the start of the process; number them from the start of the file

@@ -43,7 +43,7 @@ function madeUpSweep(): RunRecord[] {
                   train: [{ options: { seqLen, pairs: seqLen / 4 }, examples: 1000 }],
                   test: [{ options: { seqLen, pairs: seqLen / 4 }, examples: 100 }],
                 },
-                appearance: appearances[model]!,
+                appearance: appearances[model],
                 accuracy,
                 stateBytes,
                 state,
@@ -89,7 +89,7 @@ describe.each(built)('%s', (name, figure) => {
   });
 
   test('is the same file again, whatever the order of the records', () => {
-    const again = figures[name as keyof typeof figures].build(records.toReversed());
+    const again = figures[name].build(records.toReversed());
     expect(again).toEqual(figure);
     expect(drawSvg(again)).toBe(drawSvg(figure));
     expect(drawCsv(again)).toBe(drawCsv(figure));
@@ -129,13 +129,13 @@ describe.each(built)('%s', (name, figure) => {
     const lines = drawCsv(figure).trimEnd().split('\n');
     const failed = figure.panels.flatMap((panel) => panel.series.flatMap((series) => series.failed));
     expect(lines.length).toBe(1 + marksOf(figure).length + failed.length);
-    const columns = lines[0]!.split(',');
+    const columns = lines[0].split(',');
     for (const column of ['panel', 'series', 'x', 'y', 'low', 'high', 'outcome', 'lr', 'dModel', 'stateBytes']) expect(columns).toContain(column);
     for (const { x, y } of marksOf(figure)) expect(drawCsv(figure)).toContain(`,${x},${y},`);
   });
 
   test('without records says which command makes them', () => {
-    const { build } = figures[name as keyof typeof figures];
+    const { build } = figures[name];
     expect(() => build([])).toThrow(/E_STORE.*recallbench sweep/);
     expect(() => build(records, { task: 'copying' })).toThrow(/E_STORE.*none of 92 records is of task copying.*tasks: mqar/);
     expect(() => build(records.filter((r) => r.outcome.state === 'diverged'))).toThrow(/E_STORE.*none of 4 runs finished \(diverged\)/);
@@ -154,7 +154,7 @@ async function pixelsOf(file: Buffer): Promise<Uint8ClampedArray> {
 /** The share of pixels that are not white. */
 function inkOf(pixels: Uint8ClampedArray): number {
   let ink = 0;
-  for (let i = 0; i < pixels.length; i += 4) if (pixels[i]! < 250 || pixels[i + 1]! < 250 || pixels[i + 2]! < 250) ink++;
+  for (let i = 0; i < pixels.length; i += 4) if (pixels[i] < 250 || pixels[i + 1] < 250 || pixels[i + 2] < 250) ink++;
   return ink / (pixels.length / 4);
 }
 
@@ -163,36 +163,36 @@ describe('the figures', () => {
     const figure = figures['recall-vs-state'].build(records);
     expect(figure.panels.map((p) => p.title)).toEqual(['length 256', 'length 512']);
     const [first, second] = figure.panels;
-    expect(first!.series.map((s) => s.name)).toEqual(['Attention', 'Mamba', 'Mamba-2']);
-    const xs = first!.series[2]!.marks.map((m) => m.x);
+    expect(first.series.map((s) => s.name)).toEqual(['Attention', 'Mamba', 'Mamba-2']);
+    const xs = first.series[2].marks.map((m) => m.x);
     expect(xs).toEqual(xs.toSorted((a, b) => a - b));
-    expect(first!.series[2]!.marks.map((m) => m.label)).toContain('N=64');
-    expect(second!.series[1]!.failed).toMatchObject([{ x: 32768, why: 'diverged' }]);
+    expect(first.series[2].marks.map((m) => m.label)).toContain('N=64');
+    expect(second.series[1].failed).toMatchObject([{ x: 32768, why: 'diverged' }]);
     // d=32 N=64 and d=128 N=16 carry the same state
-    const rivals = first!.series[2]!.marks.filter((m) => m.x === 32768);
+    const rivals = first.series[2].marks.filter((m) => m.x === 32768);
     expect(rivals.map((m) => m.aside ?? false).sort()).toEqual([false, true]);
   });
 
   test('accuracy-vs-width has a panel a length, a line a state size, and lists what was never run', () => {
     const figure = figures['accuracy-vs-width'].build(records);
-    expect(figure.panels[0]!.series.map((s) => s.name)).toEqual(['Attention', 'Mamba (N=16)', 'Mamba-2 (N=16)', 'Mamba-2 (N=64)']);
-    expect(figure.panels[0]!.series[0]!.marks.map((m) => m.x)).toEqual([32, 64, 128]);
+    expect(figure.panels[0].series.map((s) => s.name)).toEqual(['Attention', 'Mamba (N=16)', 'Mamba-2 (N=16)', 'Mamba-2 (N=64)']);
+    expect(figure.panels[0].series[0].marks.map((m) => m.x)).toEqual([32, 64, 128]);
     expect(figure.notes.join(' ')).toContain('No records: Mamba-2 (N=64) at length 512 (d=128).');
-    expect(figure.panels[1]!.series[1]!.failed).toMatchObject([{ x: 128, why: 'diverged' }]);
+    expect(figure.panels[1].series[1].failed).toMatchObject([{ x: 128, why: 'diverged' }]);
   });
 
   test('accuracy-vs-width splits a mixture of lengths into panels', () => {
-    const mixed = [32, 64].map((dModel) => madeUpRecord({ point: { model: 'mamba2', dModel, test: [64, 128, 1024].map((seqLen) => ({ options: { seqLen, pairs: 4 }, examples: 10 })) }, appearance: appearances['mamba2']! }));
+    const mixed = [32, 64].map((dModel) => madeUpRecord({ point: { model: 'mamba2', dModel, test: [64, 128, 1024].map((seqLen) => ({ options: { seqLen, pairs: 4 }, examples: 10 })) }, appearance: appearances['mamba2'] }));
     const titles = (of: Figure) => of.panels.map((panel) => panel.title);
     expect(titles(figures['accuracy-vs-width'].build(mixed))).toEqual(['length 64', 'length 128', 'length 1,024']);
     expect(titles(figures['accuracy-vs-width'].build(mixed, { slice: { seqLen: 128 } }))).toEqual(['length 128']);
-    expect(figures['recall-vs-state'].build(mixed, { slice: { seqLen: 128 } }).panels[0]!.y.label).toBe('Test accuracy at seqLen 128');
+    expect(figures['recall-vs-state'].build(mixed, { slice: { seqLen: 128 } }).panels[0].y.label).toBe('Test accuracy at seqLen 128');
   });
 
   test('cells that would stand for one another get names that differ', () => {
-    const two = [1, 2].flatMap((layers) => [32, 64].map((dModel) => madeUpRecord({ point: { model: 'mamba2', dModel, layers, modelOptions: { dState: 16, headDim: dModel } }, appearance: appearances['mamba2']! })));
+    const two = [1, 2].flatMap((layers) => [32, 64].map((dModel) => madeUpRecord({ point: { model: 'mamba2', dModel, layers, modelOptions: { dState: 16, headDim: dModel } }, appearance: appearances['mamba2'] })));
     // headDim follows the width and needs no name
-    expect(figures['accuracy-vs-width'].build(two).panels[0]!.series.map((s) => s.name)).toEqual(['Mamba-2 (N=16, layers=1)', 'Mamba-2 (N=16, layers=2)']);
+    expect(figures['accuracy-vs-width'].build(two).panels[0].series.map((s) => s.name)).toEqual(['Mamba-2 (N=16, layers=1)', 'Mamba-2 (N=16, layers=2)']);
   });
 
   test('learning-curves draws the runs at the chosen learning rate, accuracy above loss', () => {
@@ -203,7 +203,7 @@ describe('the figures', () => {
       ['length 256', 'Training loss (nats)'],
       ['length 512', 'Training loss (nats)'],
     ]);
-    expect(new Set(figure.panels[0]!.series.map((s) => s.name)).size).toBeGreaterThan(2);
+    expect(new Set(figure.panels[0].series.map((s) => s.name)).size).toBeGreaterThan(2);
     expect(marksOf(figure).every((mark) => Number.isFinite(mark.y))).toBe(true);
   });
 

@@ -61,8 +61,8 @@ export const learningCurves: FigureKind<'learning-curves'> = {
       title: options.title ?? 'Learning curves',
       columns: Math.min(3, mixtures.length),
       panels: inRows(chosen.length, 3, [
-        (i) => panel(chosen[i]!, accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
-        (i) => ({ ...panel(chosen[i]!, lossAxis, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))), untitled: true }),
+        (i) => panel(chosen[i], accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
+        (i) => ({ ...panel(chosen[i], lossAxis, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))), untitled: true }),
       ]),
       caption: [
         `Validation on ${describeMixtures(mixtures)}; one line a seed.`,

@@ -29,7 +29,7 @@ export function looksOf(families: readonly Family[]): Map<string, Look> {
         color: mix(appearance.color, '#ffffff', variants.length === 1 ? 0 : (0.5 * rank) / (variants.length - 1)),
         marker,
         filled: (rank + Math.floor(rank / dashes.length)) % 2 === 0,
-        dash: [...dashes[rank % dashes.length]!],
+        dash: [...dashes[rank % dashes.length]],
       });
     });
   }

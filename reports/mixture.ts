@@ -22,12 +22,12 @@ export function mixturesOf(cells: readonly Cell[]): Mixture[] {
     const key = canonicalJson([cell.point.task, cell.point.test]);
     groups.set(key, [...(groups.get(key) ?? []), cell]);
   }
-  const mixtures = [...groups].map(([key, own]) => ({ key, point: own[0]!.point, cells: own }));
+  const mixtures = [...groups].map(([key, own]) => ({ key, point: own[0].point, cells: own }));
   mixtures.sort((a, b) => (a.point.task < b.point.task ? -1 : a.point.task > b.point.task ? 1 : longest(a.point) - longest(b.point) || (a.key < b.key ? -1 : 1)));
   const titles = titlesOf(mixtures.map(({ point }) => point));
   return mixtures.map(({ key, point, cells: own }, i) => ({
     key,
-    title: titles[i]!,
+    title: titles[i],
     task: point.task,
     description: ['seqLen', 'pairs'].map((name) => spread(point, name)).filter((text) => text !== undefined).join(', '),
     cells: own,
@@ -75,7 +75,7 @@ function spread(point: CellPoint, name: string): string | undefined {
     numbers.length < values.length
       ? values.map((value) => (typeof value === 'string' ? value : JSON.stringify(value))).join(', ')
       : numbers.length === 1
-        ? formatNumber(numbers[0]!)
-        : `${formatNumber(numbers[0]!)}–${formatNumber(numbers.at(-1)!)}`;
+        ? formatNumber(numbers[0])
+        : `${formatNumber(numbers[0])}–${formatNumber(numbers.at(-1)!)}`;
   return name === 'seqLen' ? `length ${text}` : name === 'pairs' ? `${text} pairs` : `${name} ${text}`;
 }

@@ -2,7 +2,7 @@
  * A whole figure on one canvas: title, legend, panels in rows, caption. The page is itself a Chart.js chart without data
  * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
  */
-import type { Chart, ChartConfiguration, Plugin } from 'chart.js';
+import type { Chart, ChartConfiguration } from 'chart.js';
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
 import { chartOf, ink, sizes, type Place } from './chart.ts';
 import type { Axis, Figure } from './figure.ts';
@@ -54,12 +54,12 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
   const columns = Math.max(1, Math.min(wanted, figure.panels.length, figure.columns ?? Math.floor(inner / NARROWEST)));
   const rows = Math.ceil(figure.panels.length / columns);
   const domains = domainsOf(figure);
-  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i]!.y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
+  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
   const left = Math.ceil(widest) + 34;
   // numbers on the left axis once a row, if the row agrees on them
   const yLabels = figure.panels.map((panel, i) => {
     const first = i - (i % columns);
-    return i === first || !sameAxis(panel.y, figure.panels[first]!.y) || domains[i]!.y.max !== domains[first]!.y.max;
+    return i === first || !sameAxis(panel.y, figure.panels[first].y) || domains[i].y.max !== domains[first].y.max;
   });
   const gutter = yLabels.some((labels, i) => labels && i % columns > 0) ? left + 4 : GUTTER;
   const plotWidth = (inner - left - END - (columns - 1) * gutter) / columns;
@@ -86,7 +86,7 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
 
   const places = figure.panels.map((_, i): Place & { x0: number; y0: number } => {
     const [row, column] = [Math.floor(i / columns), i % columns];
-    const { top, titled, bottom } = rowsOf[row]!;
+    const { top, titled, bottom } = rowsOf[row];
     const own = yLabels[i] ? left : OVERHANG;
     return {
       x0: MARGIN + left + column * (plotWidth + gutter) - own,
@@ -96,10 +96,10 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
       left: own,
       right: OVERHANG,
       bottom,
-      x: domains[i]!.x,
-      y: domains[i]!.y,
-      yLabels: yLabels[i]!,
-      xTitle: xTitle[i]!,
+      x: domains[i].x,
+      y: domains[i].y,
+      yLabels: yLabels[i],
+      xTitle: xTitle[i],
     };
   });
 
@@ -130,17 +130,17 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
             ctx.font = `${sizes.text}px ${family}`;
             drawLegend(ctx, legend, MARGIN, legendTop);
             figure.panels.forEach((panel, i) => {
-              const place = places[i]!;
+              const place = places[i];
               ctx.font = `600 ${sizes.text}px ${family}`;
               ctx.fillStyle = ink.text;
               ctx.textAlign = 'center';
               if (!panel.untitled) ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 - PANEL_TITLE / 2 - 2);
-              drawInside(chart as Chart, chartOf(panel, place), place);
+              drawInside(chart, chartOf(panel, place), place);
             });
             drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, ink.faint, MARGIN, captionTop, sizes.caption * LINE);
             ctx.restore();
           },
-        } as Plugin<'scatter'>,
+        },
       ],
     }),
   };

@@ -20,7 +20,7 @@ test('an axis spans its values, and its ticks lie on it, ascending, different, a
       ticks.forEach((tick, i) => {
         expect(tick).toBeGreaterThanOrEqual(domain.min * (1 - 1e-6) - 1e-9);
         expect(tick).toBeLessThanOrEqual(domain.max * (1 + 1e-6));
-        if (i > 0) expect(tick).toBeGreaterThan(ticks[i - 1]!);
+        if (i > 0) expect(tick).toBeGreaterThan(ticks[i - 1]);
       });
     }),
   );

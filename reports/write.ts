@@ -32,8 +32,8 @@ export function writeFigure(figure: Figure, dir: string, names: readonly string[
   const beside = contents.map(([path]) => `${path}.${process.pid}.part`);
   try {
     makeFolder(dir);
-    contents.forEach(([, content], i) => writeFileSync(beside[i]!, content, { flush: true }));
-    contents.forEach(([path], i) => renameSync(beside[i]!, path));
+    contents.forEach(([, content], i) => writeFileSync(beside[i], content, { flush: true }));
+    contents.forEach(([path], i) => renameSync(beside[i], path));
   } catch (error) {
     for (const path of beside) {
       try {

@@ -39,7 +39,7 @@ export function formatLine(record: RunRecord): string {
     curve: record.curve.map((r) => ({ ...r, loss: orNull(r.loss), accuracy: orNull(r.accuracy) })),
   });
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
+    const issue = parsed.error.issues[0];
     throw refuse(`"${issue.path.map(String).join('.')}": ${issue.message}`);
   }
   const { curve, ...head } = parsed.data;
@@ -129,7 +129,7 @@ function withCurve(head: Omit<RunRecord, 'curve'>, text: string): RunRecord {
 }
 
 function unreadable(error: z.ZodError): Unreadable {
-  const issue = error.issues[0]!;
+  const issue = error.issues[0];
   return { why: `a record that breaks the schema at "${issue.path.map(String).join('.')}": ${issue.message}`, ours: true };
 }
 

@@ -11,7 +11,7 @@ function run(lr: number, seed: number, accuracy: number, validation = accuracy, 
 function only(records: RunRecord[]): Cell {
   const cells = cellsOf(records);
   expect(cells.length).toBe(1);
-  return cells[0]!;
+  return cells[0];
 }
 
 function done(records: RunRecord[]): DoneCell {
@@ -59,7 +59,7 @@ describe('a cell', () => {
     const order = fc.shuffledSubarray([...records.keys()], { minLength: records.length });
     fc.assert(
       fc.property(order, (shuffled) => {
-        expect(cellsOf(shuffled.map((i) => records[i]!))).toEqual(cells);
+        expect(cellsOf(shuffled.map((i) => records[i]))).toEqual(cells);
       }),
       { numRuns: 20 },
     );
@@ -77,9 +77,9 @@ describe('a cell', () => {
     ];
     const cells = cellsOf(records);
     expect(cells.length).toBe(5);
-    expect(cells[0]!.appearance.label).toBe('other');
+    expect(cells[0].appearance.label).toBe('other');
     expect(cells.flatMap((c) => (c.state === 'done' ? [c.seeds.length] : [])).sort()).toEqual([1, 1, 1, 1, 2]);
-    expect(cells[1]!.point).not.toHaveProperty('lr');
+    expect(cells[1].point).not.toHaveProperty('lr');
   });
 
   test('with one seed has no interval; with more, the same one every time', () => {
@@ -106,8 +106,8 @@ describe('a cell', () => {
       [64, 'done', [1e-2], [1]],
       [128, 'failed', [1e-2], undefined],
     ]);
-    expect(cells[0]!.failed).toEqual([{ lr: 1e-2, seed: 0, state: 'diverged', reason: 'loss is NaN' }]);
-    expect(cells[2]!.failed).toEqual([{ lr: 1e-3, seed: 0, state: 'out-of-memory' }]);
+    expect(cells[0].failed).toEqual([{ lr: 1e-2, seed: 0, state: 'diverged', reason: 'loss is NaN' }]);
+    expect(cells[2].failed).toEqual([{ lr: 1e-3, seed: 0, state: 'out-of-memory' }]);
   });
 
   test('of another protocol lacks nothing', () => {

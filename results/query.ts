@@ -142,7 +142,7 @@ function cellKey(record: RunRecord): string {
 
 function cellOf(key: string, records: readonly RunRecord[]): Cell {
   const runs = records.toSorted((a, b) => a.point.lr - b.point.lr || a.point.seed - b.point.seed || compare(a.id, b.id));
-  const { lr: _lr, seed: _seed, ...point } = runs[0]!.point;
+  const { lr: _lr, seed: _seed, ...point } = runs[0].point;
   const base: CellBase = {
     key,
     point,
@@ -183,7 +183,7 @@ function bestLr(runs: readonly RunRecord[]): number {
     const judged = at.flatMap((run) => (run.outcome.state === 'diverged' ? [0] : done.includes(run) && run.validation ? [run.validation.accuracy] : []));
     return [{ lr, accuracy: done.some((run) => run.validation) ? mean(judged) : -1 }];
   });
-  return ranked.sort((a, b) => b.accuracy - a.accuracy || a.lr - b.lr)[0]!.lr;
+  return ranked.sort((a, b) => b.accuracy - a.accuracy || a.lr - b.lr)[0].lr;
 }
 
 function estimateOf(accuracies: number[], name: string): Estimate {

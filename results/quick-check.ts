@@ -55,9 +55,9 @@ function wholeCheck(schema: z.ZodNumberFormat): QuickCheck {
 }
 
 /** `.min`, `.max`, `.positive` of a number and `.min` of an array as a function; undefined for any other check. */
-function bound(check: z.core.$ZodCheck<never>): QuickCheck | undefined {
+function bound(check: z.core.$ZodCheck): QuickCheck | undefined {
   const def = check._zod.def as z.core.$ZodCheckLessThanDef | z.core.$ZodCheckGreaterThanDef | z.core.$ZodCheckMinLengthDef;
-  if (def.check === 'min_length') return (value) => (value as unknown[]).length >= (def as z.core.$ZodCheckMinLengthDef).minimum;
+  if (def.check === 'min_length') return (value) => (value as unknown[]).length >= (def).minimum;
   const limit = def.value as number;
   if (def.check === 'greater_than') return def.inclusive ? (value) => (value as number) >= limit : (value) => (value as number) > limit;
   if (def.check === 'less_than') return def.inclusive ? (value) => (value as number) <= limit : (value) => (value as number) < limit;
@@ -84,7 +84,7 @@ function every(check: QuickCheck): QuickCheck {
 
 /** All of the checks, in order. */
 function allOf(checks: readonly QuickCheck[]): QuickCheck {
-  return checks.length === 1 ? checks[0]! : (value) => checks.every((check) => check(value));
+  return checks.length === 1 ? checks[0] : (value) => checks.every((check) => check(value));
 }
 
 function either(a: QuickCheck, b: QuickCheck): QuickCheck {

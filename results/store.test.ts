@@ -61,7 +61,7 @@ describe('a line', () => {
 
   test('holds null where the schema has null, and no NaN or infinity anywhere', () => {
     const r = record(1);
-    const line = formatLine({ ...r, tokensPerSecond: Number.NaN, curve: [{ ...r.curve[0]!, loss: Infinity, accuracy: Number.NaN }] });
+    const line = formatLine({ ...r, tokensPerSecond: Number.NaN, curve: [{ ...r.curve[0], loss: Infinity, accuracy: Number.NaN }] });
     const back = readLine(line) as RunRecord;
     expect(back.tokensPerSecond).toBeNull();
     expect(back.curve[0]).toMatchObject({ loss: null, accuracy: null });
@@ -69,7 +69,7 @@ describe('a line', () => {
       const broken: RunRecord[] = [
         { ...r, trainSeconds: bad },
         { ...r, test: { ...r.test!, accuracy: bad } },
-        { ...r, curve: [{ ...r.curve[0]!, lr: bad }] },
+        { ...r, curve: [{ ...r.curve[0], lr: bad }] },
         { ...r, point: { ...r.point, modelOptions: { dState: bad } } },
       ];
       for (const b of broken) expect(codeOf(() => formatLine(b))).toBe('E_STORE');
@@ -99,7 +99,7 @@ describe('a line', () => {
         const keys = ['root', ...path];
         let at = copy as Record<string, unknown>;
         for (const key of keys.slice(0, -1)) at = at[key] as Record<string, unknown>;
-        at[keys.at(-1)!] = value;
+        at[keys.at(-1)] = value;
         const strict = recordSchema.safeParse(copy.root).success;
         if (quick(copy.root)) expect(strict, `${keys.join('.')} = ${JSON.stringify(value)}`).toBe(true);
         if (!strict) refused++;
@@ -144,7 +144,7 @@ describe('a store', () => {
         expect(again.records).toEqual([...three.slice(0, whole), ...later]);
         expect(again.problems).toEqual([]);
         expect(existsSync(`${path}.torn`)).toBe(torn);
-        if (torn) expect(readFileSync(`${path}.torn`)).toEqual(Buffer.concat([bytes.subarray(whole === 0 ? 0 : ends[whole - 1]! + 1, cut), Buffer.from('\n')]));
+        if (torn) expect(readFileSync(`${path}.torn`)).toEqual(Buffer.concat([bytes.subarray(whole === 0 ? 0 : ends[whole - 1] + 1, cut), Buffer.from('\n')]));
       }),
       { numRuns: 150 },
     );
@@ -186,7 +186,7 @@ describe('a store', () => {
       writeFileSync(path, rs.map((r) => `${formatLine(r)}\n`).join(''));
       const { records } = openStore(path);
       expect(records.length).toBe(1);
-      return records[0]!;
+      return records[0];
     };
     expect(best([early, late, failed])).toEqual(late);
     expect(best([failed, late, early])).toEqual(late);
@@ -334,7 +334,7 @@ test('100,000 records are read in seconds', () => {
   const { user, system } = process.cpuUsage(begin);
   expect(records.length).toBe(100_000);
   expect(problems).toEqual([]);
-  expect(records[99_999]!.curve).toEqual(curve);
+  expect(records[99_999].curve).toEqual(curve);
   rmSync(path);
   // some 2.5 s; by the processor's clock, since others use the machine too
   expect((user + system) / 1e6).toBeLessThan(10);

@@ -154,7 +154,7 @@ function same(a: unknown, b: unknown): boolean {
   const [keys, others] = [Object.keys(a), Object.keys(b)];
   if (keys.length !== others.length || Array.isArray(a) !== Array.isArray(b)) return false;
   for (let i = 0; i < keys.length; i++) {
-    const key = keys[i]!;
+    const key = keys[i];
     if (key !== others[i] || !same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])) return false;
   }
   return true;

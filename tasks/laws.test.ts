@@ -26,8 +26,8 @@ const cases: Record<keyof typeof tasks, Case> = {
     drawn: { vocabSize: 20, seqLen: 16, pairs: 2, randomNonQueries: false },
     // the last value that followed the key at an even offset of the context
     solve(tokens, t, { pairs, passes }) {
-      for (let i = 2 * pairs! * passes! - 2; i >= 0; i -= 2) {
-        if (tokens[i] === tokens[t]) return tokens[i + 1]!;
+      for (let i = 2 * pairs * passes - 2; i >= 0; i -= 2) {
+        if (tokens[i] === tokens[t]) return tokens[i + 1];
       }
       return -1;
     },
@@ -104,7 +104,7 @@ describe.each(Object.values(tasks))('$name', (definition) => {
   });
 
   test('an unknown option is refused with the nearest known one', () => {
-    const name = definition.options[0]!.name;
+    const name = definition.options[0].name;
     expect(() => definition.open({ [`${name}x`]: 1 })).toThrow(`E_CONFIG: task ${definition.name}: unknown key "${name}x". Did you mean "${name}"?`);
   });
 

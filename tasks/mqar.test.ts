@@ -36,14 +36,14 @@ function chiSquareScore(counts: Int32Array, law: (i: number) => number = () => 1
 
 /** The slot, 0 … S−1, that asks for key j. */
 function slotOf({ tokens, targets }: Example, j: number, context: number): number {
-  return (targets.indexOf(tokens[2 * j + 1]!) - context) / 2;
+  return (targets.indexOf(tokens[2 * j + 1]) - context) / 2;
 }
 
 /** pᵢ of slot i = 0 … S−1. */
 function slotLaw(slots: number, powerA = 0.01): (i: number) => number {
   const weights = Array.from({ length: slots }, (_, i) => (i + 1) ** (powerA - 1));
   const total = weights.reduce((a, b) => a + b);
-  return (i) => weights[i]! / total;
+  return (i) => weights[i] / total;
 }
 
 /** The whole definition, checked position by position. */
@@ -51,7 +51,7 @@ function checkExample({ tokens, targets }: Example, o: Required<Options>): void 
   const [block, firstValue] = [2 * o.pairs, Math.floor(o.vocabSize / 2)];
   const context = block * o.passes;
   const answers = new Map<number, number>();
-  for (let j = 0; j < block; j += 2) answers.set(tokens[j]!, tokens[j + 1]!);
+  for (let j = 0; j < block; j += 2) answers.set(tokens[j], tokens[j + 1]);
   const [keys, values] = [[...answers.keys()], [...answers.values()]];
   expect(keys).toHaveLength(o.pairs);
   expect(new Set(values).size).toBe(o.pairs);
@@ -64,8 +64,8 @@ function checkExample({ tokens, targets }: Example, o: Required<Options>): void 
     if (y !== UNSCORED) {
       expect(t).toBeGreaterThanOrEqual(context);
       expect(t % 2).toBe(0);
-      expect(y).toBe(answers.get(tokens[t]!));
-      asked.push(tokens[t]!);
+      expect(y).toBe(answers.get(tokens[t]));
+      asked.push(tokens[t]);
     } else if (t >= context && !o.randomNonQueries) expect(tokens[t]).toBe(0);
   });
   expect(asked.sort((a, b) => a - b)).toEqual(keys.sort((a, b) => a - b));
@@ -136,12 +136,12 @@ describe('distribution of the query slots', () => {
     const slots = (seqLen - context) / 2;
     const [firstKey, all] = [new Int32Array(slots), new Int32Array(slots)];
     for (const example of examples({ seqLen, pairs }, n, 31)) {
-      firstKey[slotOf(example, 0, context)]!++;
-      for (let i = 0; i < slots; i++) if (example.targets[context + 2 * i] !== UNSCORED) all[i]!++;
+      firstKey[slotOf(example, 0, context)]++;
+      for (let i = 0; i < slots; i++) if (example.targets[context + 2 * i] !== UNSCORED) all[i]++;
     }
-    expect(Math.abs(firstKey[0]! / n - pFirst)).toBeLessThan(0.0005 + 4 * Math.sqrt((pFirst * (1 - pFirst)) / n));
+    expect(Math.abs(firstKey[0] / n - pFirst)).toBeLessThan(0.0005 + 4 * Math.sqrt((pFirst * (1 - pFirst)) / n));
     let [below, at] = [0, 0];
-    while (below + all[at]! < (n * pairs) / 2) below += all[at++]!;
+    while (below + all[at] < (n * pairs) / 2) below += all[at++];
     expect(at).toBe(median);
     expect(chiSquareScore(firstKey, slotLaw(slots))).toBeLessThan(4);
   });
@@ -151,18 +151,18 @@ describe('distribution of the query slots', () => {
     const counts = [new Int32Array(16), new Int32Array(16)];
     for (const example of examples({ seqLen: 64, pairs }, 20_000, 32)) {
       for (let i = 0; i < 16; i++) if (example.targets[context + 2 * i] === UNSCORED) expect.unreachable('an unused slot');
-      for (const j of [0, 1]) counts[j]![slotOf(example, j, context)]!++;
+      for (const j of [0, 1]) counts[j][slotOf(example, j, context)]++;
     }
     const p = slotLaw(16);
     // p(slot i second) = Σ over the first slot f ≠ i of p_f · p_i / (1 − p_f)
     const second = (i: number) => Array.from({ length: 16 }, (_, f) => (f === i ? 0 : (p(f) * p(i)) / (1 - p(f)))).reduce((a, b) => a + b);
-    expect(chiSquareScore(counts[0]!, p)).toBeLessThan(4);
-    expect(chiSquareScore(counts[1]!, second)).toBeLessThan(4);
+    expect(chiSquareScore(counts[0], p)).toBeLessThan(4);
+    expect(chiSquareScore(counts[1], second)).toBeLessThan(4);
   });
 
   test('powerA 1 is uniform', () => {
     const counts = new Int32Array(28);
-    for (const example of examples({ seqLen: 64, pairs: 4, powerA: 1 }, 20_000, 33)) counts[slotOf(example, 3, 8)]!++;
+    for (const example of examples({ seqLen: 64, pairs: 4, powerA: 1 }, 20_000, 33)) counts[slotOf(example, 3, 8)]++;
     expect(chiSquareScore(counts)).toBeLessThan(4);
   });
 });
@@ -173,10 +173,10 @@ describe('distribution of the tokens', () => {
   test('keys and values are uniform at every place and paired at random', () => {
     const [first, last, values, together] = [new Int32Array(19), new Int32Array(19), new Int32Array(21), new Int32Array(19 * 21)];
     for (const { tokens } of examples(options, 50_000, 41)) {
-      first[tokens[0]! - 1]!++;
-      last[tokens[14]! - 1]!++;
-      values[tokens[15]! - 20]!++;
-      together[(tokens[14]! - 1) * 21 + tokens[15]! - 20]!++;
+      first[tokens[0] - 1]++;
+      last[tokens[14] - 1]++;
+      values[tokens[15] - 20]++;
+      together[(tokens[14] - 1) * 21 + tokens[15] - 20]++;
     }
     for (const counts of [first, last, values, together]) expect(chiSquareScore(counts)).toBeLessThan(4);
   });
@@ -184,8 +184,8 @@ describe('distribution of the tokens', () => {
   test('two keys of one example are a uniform ordered pair of distinct keys', () => {
     const counts = new Int32Array(19 * 18);
     for (const { tokens } of examples(options, 50_000, 42)) {
-      const [a, b] = [tokens[0]! - 1, tokens[2]! - 1];
-      counts[a * 18 + (b < a ? b : b - 1)]!++;
+      const [a, b] = [tokens[0] - 1, tokens[2] - 1];
+      counts[a * 18 + (b < a ? b : b - 1)]++;
     }
     expect(chiSquareScore(counts)).toBeLessThan(4);
   });
@@ -195,8 +195,8 @@ describe('distribution of the tokens', () => {
     let stored = 0;
     const n = 50_000;
     for (const { tokens } of examples(options, n, 43)) {
-      one[tokens[17]!]!++;
-      two[tokens[37]! * 41 + tokens[39]!]!++;
+      one[tokens[17]]++;
+      two[tokens[37] * 41 + tokens[39]]++;
       for (let j = 0; j < 16; j += 2) if (tokens[j] === tokens[17]) stored++;
     }
     expect(chiSquareScore(one)).toBeLessThan(4);
@@ -245,7 +245,7 @@ describe('refusals', () => {
         if (message === '') return;
         const remedies = message.slice(message.indexOf(': use ')).split(' or ');
         for (const remedy of remedies) {
-          const change = [...remedy.matchAll(/(\w+) [≤≥] (\d+)/g)].map(([, key, value]) => [key!, Number(value)] as const);
+          const change = [...remedy.matchAll(/(\w+) [≤≥] (\d+)/g)].map(([, key, value]) => [key, Number(value)] as const);
           expect(change.length).toBeGreaterThan(0);
           expect(() => mqar.open({ ...options, ...Object.fromEntries(change) }), message).not.toThrow();
         }

@@ -59,7 +59,7 @@ export const mqar = defineTask({
           tokens[j] = key;
           tokens[j + 1] = value;
         }
-        for (let j = 0; j < block; j++) used[tokens[j]!] = 0;
+        for (let j = 0; j < block; j++) used[tokens[j]] = 0;
         for (let start = block; start < context; start += block) tokens.copyWithin(start, 0, block);
 
         tokens.fill(0, context);

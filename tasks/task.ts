@@ -54,7 +54,7 @@ export function defineTask<N extends string, S extends z.ZodObject>(task: {
     resolve: (raw) => {
       const config = parse(raw);
       task.open(config);
-      return config as Record<string, unknown>;
+      return config;
     },
   };
 }

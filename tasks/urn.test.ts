@@ -8,9 +8,9 @@ function orders(weights: number[]): Map<string, number> {
   const law = new Map<string, number>();
   const walk = (drawn: number[], p: number) => {
     const inside = weights.map((_, i) => i).filter((i) => !drawn.includes(i));
-    const total = inside.reduce((sum, i) => sum + weights[i]!, 0);
+    const total = inside.reduce((sum, i) => sum + weights[i], 0);
     if (inside.length === 0) law.set(drawn.join(), p);
-    for (const i of inside) walk([...drawn, i], (p * weights[i]!) / total);
+    for (const i of inside) walk([...drawn, i], (p * weights[i]) / total);
   };
   walk([], 1);
   return law;

@@ -19,10 +19,10 @@ export class Urn {
     const n = weights.length;
     this.#leaves = 2 ** Math.ceil(Math.log2(Math.max(n, 1)));
     let total = 0;
-    for (let i = 0; i < n; i++) total += weights[i]!;
+    for (let i = 0; i < n; i++) total += weights[i];
     const full = new Float64Array(2 * this.#leaves);
-    for (let i = 0; i < n; i++) full[this.#leaves + i] = Math.max(1, Math.round((weights[i]! / total) * RESOLUTION));
-    for (let i = this.#leaves - 1; i > 0; i--) full[i] = full[2 * i]! + full[2 * i + 1]!;
+    for (let i = 0; i < n; i++) full[this.#leaves + i] = Math.max(1, Math.round((weights[i] / total) * RESOLUTION));
+    for (let i = this.#leaves - 1; i > 0; i--) full[i] = full[2 * i] + full[2 * i + 1];
     this.#full = full;
     this.#sums = full.slice();
   }
@@ -36,18 +36,18 @@ export class Urn {
   draw(stream: Stream): number {
     const sums = this.#sums;
     const leaves = this.#leaves;
-    let left = stream.double() * sums[1]!; // stays in [0, sums[node])
+    let left = stream.double() * sums[1]; // stays in [0, sums[node])
     let node = 1;
     while (node < leaves) {
       node *= 2;
-      const sum = sums[node]!;
+      const sum = sums[node];
       if (left >= sum) {
         left -= sum;
         node++;
       }
     }
-    const weight = sums[node]!;
-    for (let i = node; i > 0; i >>= 1) sums[i]! -= weight;
+    const weight = sums[node];
+    for (let i = node; i > 0; i >>= 1) sums[i] -= weight;
     return node - leaves;
   }
 }

@@ -48,24 +48,24 @@ export class Builder {
   /** An expression over x0, x1 …, each broadcast to the common shape. */
   elementwise(expression: Expression, inputs: Value[], dtype: DType = 'float32', shape = broadcastShape(...inputs.map((v) => v.shape))): Value {
     const program = { shape, views: inputs.map((v) => broadcastView(v.shape, shape)), code: compileExpression(expression) };
-    return this.#add({ kind: 'elementwise', program }, inputs, [value(shape, dtype)])[0]!;
+    return this.#add({ kind: 'elementwise', program }, inputs, [value(shape, dtype)])[0];
   }
 
   /** The elements of x in another order: out[index] = x[view(index)]. */
   view(x: Value, shape: readonly number[], view: View): Value {
     const program = { shape, views: [view], code: compileExpression('x0') };
-    return this.#add({ kind: 'elementwise', program }, [x], [value(shape, x.dtype)])[0]!;
+    return this.#add({ kind: 'elementwise', program }, [x], [value(shape, x.dtype)])[0];
   }
 
   transpose(x: Value, order: readonly number[]): Value {
     const strides = rowMajor(x.shape);
-    return this.view(x, order.map((i) => x.shape[i]!), { offset: 0, strides: order.map((i) => strides[i]!) });
+    return this.view(x, order.map((i) => x.shape[i]), { offset: 0, strides: order.map((i) => strides[i]) });
   }
 
   slice(x: Value, begin: readonly number[], size: readonly number[], step: readonly number[] = begin.map(() => 1)): Value {
     const strides = rowMajor(x.shape);
-    const offset = begin.reduce((sum, b, i) => sum + b * strides[i]!, 0);
-    return this.view(x, size, { offset, strides: strides.map((s, i) => s * step[i]!) });
+    const offset = begin.reduce((sum, b, i) => sum + b * strides[i], 0);
+    return this.view(x, size, { offset, strides: strides.map((s, i) => s * step[i]) });
   }
 
   /** Reduces over some axes, innermost run first; the result has those axes removed. */
@@ -95,9 +95,9 @@ export class Builder {
     const rank = Math.max(a.shape.length, b.shape.length);
     const [aShape, bShape] = [a, b].map((v) => [...new Array<number>(rank - v.shape.length).fill(1), ...v.shape]) as [number[], number[]];
     const batchShape = broadcastShape(aShape.slice(0, -2), bShape.slice(0, -2));
-    const m = aShape[rank - (transposeA ? 1 : 2)]!;
-    const k = aShape[rank - (transposeA ? 2 : 1)]!;
-    const n = bShape[rank - (transposeB ? 2 : 1)]!;
+    const m = aShape[rank - (transposeA ? 1 : 2)];
+    const k = aShape[rank - (transposeA ? 2 : 1)];
+    const n = bShape[rank - (transposeB ? 2 : 1)];
     const batch = sizeOf(batchShape);
     const expand = (v: Value, own: number[]): [Value, number] => {
       const count = sizeOf(own.slice(0, -2));
@@ -114,38 +114,38 @@ export class Builder {
     const product = tall
       ? { batch: 1, m: batch * m, n, k, transposeA, transposeB, strideA: 0, strideB: 0, epilogue: [] }
       : { batch, m, n, k, transposeA, transposeB, strideA: batch === 1 ? 0 : strideA, strideB: batch === 1 ? 0 : strideB, epilogue: [] };
-    return this.#add({ kind: 'matmul', product }, [av, bv], [value(shape, 'float32')])[0]!;
+    return this.#add({ kind: 'matmul', product }, [av, bv], [value(shape, 'float32')])[0];
   }
 
   concat(inputs: Value[], axis: number): Value {
-    const first = inputs[0]!.shape;
-    const sizes = inputs.map((v) => v.shape[axis]!);
+    const first = inputs[0].shape;
+    const sizes = inputs.map((v) => v.shape[axis]);
     const shape = first.map((d, i) => (i === axis ? sizes.reduce((x, y) => x + y, 0) : d));
     const outer = sizeOf(first.slice(0, axis));
     const inner = sizeOf(first.slice(axis + 1));
-    return this.#add({ kind: 'concat', outer, inner, sizes }, inputs, [value(shape, inputs[0]!.dtype)])[0]!;
+    return this.#add({ kind: 'concat', outer, inner, sizes }, inputs, [value(shape, inputs[0].dtype)])[0];
   }
 
   pad(x: Value, paddings: readonly (readonly [number, number])[], fill: number): Value {
-    const shape = x.shape.map((d, i) => d + paddings[i]![0] + paddings[i]![1]);
-    return this.#add({ kind: 'pad', before: paddings.map((p) => p[0]), fill }, [x], [value(shape, x.dtype)])[0]!;
+    const shape = x.shape.map((d, i) => d + paddings[i][0] + paddings[i][1]);
+    return this.#add({ kind: 'pad', before: paddings.map((p) => p[0]), fill }, [x], [value(shape, x.dtype)])[0];
   }
 
   gather(x: Value, index: Value, axis: number): Value {
     const shape = [...x.shape.slice(0, axis), ...index.shape, ...x.shape.slice(axis + 1)];
-    const operation = { kind: 'gather' as const, outer: sizeOf(x.shape.slice(0, axis)), size: x.shape[axis]!, inner: sizeOf(x.shape.slice(axis + 1)), indices: sizeOf(index.shape) };
-    return this.#add(operation, [x, index], [value(shape, x.dtype)])[0]!;
+    const operation = { kind: 'gather' as const, outer: sizeOf(x.shape.slice(0, axis)), size: x.shape[axis], inner: sizeOf(x.shape.slice(axis + 1)), indices: sizeOf(index.shape) };
+    return this.#add(operation, [x, index], [value(shape, x.dtype)])[0];
   }
 
   segmentSum(x: Value, segment: Value, segments: number): Value {
     const rank = segment.shape.length;
     const operation = { kind: 'segmentSum' as const, n: sizeOf(segment.shape), segments, inner: sizeOf(x.shape.slice(rank)) };
-    return this.#add(operation, [x, segment], [value([segments, ...x.shape.slice(rank)], x.dtype)])[0]!;
+    return this.#add(operation, [x, segment], [value([segments, ...x.shape.slice(rank)], x.dtype)])[0];
   }
 
   prefixSum(x: Value, axis: number, exclusive: boolean, reverse: boolean): Value {
-    const operation = { kind: 'prefixSum' as const, outer: sizeOf(x.shape.slice(0, axis)), n: x.shape[axis]!, inner: sizeOf(x.shape.slice(axis + 1)), exclusive, reverse };
-    return this.#add(operation, [x], [value(x.shape, x.dtype)])[0]!;
+    const operation = { kind: 'prefixSum' as const, outer: sizeOf(x.shape.slice(0, axis)), n: x.shape[axis], inner: sizeOf(x.shape.slice(axis + 1)), exclusive, reverse };
+    return this.#add(operation, [x], [value(x.shape, x.dtype)])[0];
   }
 
   fused(operation: Extract<Operation, { kind: 'fused' }>, inputs: Value[]): Value[] {

@@ -82,7 +82,7 @@ function register(): void {
       backendName: BACKEND,
       kernelFunc: ({ inputs, attrs }) => {
         const values: Record<string, Value> = {};
-        for (const [k, t] of Object.entries(inputs)) if (t != null) values[k] = valueOf(t as tf.TensorInfo);
+        for (const [k, t] of Object.entries(inputs)) if (t != null) values[k] = valueOf(t);
         try {
           const result = rule(building!, values, attrs ?? {});
           return Array.isArray(result) ? result.map(info) : info(result);

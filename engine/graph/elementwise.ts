@@ -43,7 +43,7 @@ export function rowMajor(shape: readonly number[]): number[] {
   let stride = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
     strides[i] = stride;
-    stride *= shape[i]!;
+    stride *= shape[i];
   }
   return strides;
 }
@@ -52,7 +52,7 @@ export function rowMajor(shape: readonly number[]): number[] {
 export function broadcastView(shape: readonly number[], to: readonly number[]): View {
   const own = rowMajor(shape);
   const lead = to.length - shape.length;
-  return { offset: 0, strides: to.map((_, i) => (i < lead || shape[i - lead] === 1 ? 0 : own[i - lead]!)) };
+  return { offset: 0, strides: to.map((_, i) => (i < lead || shape[i - lead] === 1 ? 0 : own[i - lead])) };
 }
 
 /** Whether the view reads the whole tensor in order. */
@@ -105,11 +105,11 @@ export function refineView(view: View, shape: readonly number[], refined: readon
     if (d === 1) return;
     const parts: number[] = [];
     for (let product = 1; product < d; ) {
-      parts.push(refined[at]!);
-      product *= refined[at++]!;
+      parts.push(refined[at]);
+      product *= refined[at++];
     }
     const inner = rowMajor(parts);
-    for (const s of inner) strides.push(s * view.strides[i]!);
+    for (const s of inner) strides.push(s * view.strides[i]);
   });
   return { offset: view.offset, strides };
 }
@@ -121,16 +121,16 @@ export function collapse(program: Elementwise): Elementwise {
   program.shape.forEach((d, i) => {
     if (d === 1) return;
     const last = shape.length - 1;
-    const joins = last >= 0 && program.views.every((v, k) => strides[k]![last] === v.strides[i]! * d);
+    const joins = last >= 0 && program.views.every((v, k) => strides[k][last] === v.strides[i] * d);
     if (joins) {
-      shape[last]! *= d;
-      program.views.forEach((v, k) => (strides[k]![last] = v.strides[i]!));
+      shape[last] *= d;
+      program.views.forEach((v, k) => (strides[k][last] = v.strides[i]!));
     } else {
       shape.push(d);
-      program.views.forEach((v, k) => strides[k]!.push(v.strides[i]!));
+      program.views.forEach((v, k) => strides[k].push(v.strides[i]));
     }
   });
-  return { shape, views: program.views.map((v, k) => ({ offset: v.offset, strides: strides[k]! })), code: program.code };
+  return { shape, views: program.views.map((v, k) => ({ offset: v.offset, strides: strides[k] })), code: program.code };
 }
 
 /**
@@ -147,20 +147,20 @@ export function join(
   const inputs: Value[] = [];
   const views: View[] = [];
   const place = (v: Value, view: View): number => {
-    const same = inputs.findIndex((u, k) => u === v && views[k]!.offset === view.offset && views[k]!.strides.join() === view.strides.join());
+    const same = inputs.findIndex((u, k) => u === v && views[k].offset === view.offset && views[k].strides.join() === view.strides.join());
     if (same >= 0) return same;
     inputs.push(v);
     views.push(view);
     return inputs.length - 1;
   };
-  const consumerSlots = consumer.inputs.map((v, k) => (k === slot ? -1 : place(v, refineView(consumer.program.views[k]!, consumer.program.shape, shape))));
-  const producerSlots = producer.inputs.map((v, k) => place(v, refineView(producer.program.views[k]!, producer.program.shape, shape)));
+  const consumerSlots = consumer.inputs.map((v, k) => (k === slot ? -1 : place(v, refineView(consumer.program.views[k], consumer.program.shape, shape))));
+  const producerSlots = producer.inputs.map((v, k) => place(v, refineView(producer.program.views[k], producer.program.shape, shape)));
   const shift = producer.program.code.length;
   const rename = (slots: number[], by: number, result: Arg) => (arg: Arg): Arg => {
     if (typeof arg === 'number') return arg;
     const n = Number(arg.slice(1));
     if (arg.startsWith('r')) return `r${n + by}`;
-    return slots[n] === -1 ? result : `x${slots[n]!}`;
+    return slots[n] === -1 ? result : `x${slots[n]}`;
   };
   const fromProducer = rename(producerSlots, 0, 0);
   const fromConsumer = rename(consumerSlots, shift, `r${shift - 1}`);

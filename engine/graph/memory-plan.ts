@@ -16,16 +16,16 @@ export function aligned(bytes: number): number {
 
 /** Offsets in the order of the lifetimes, and the size of the arena. Tensors that live at the same time never overlap. */
 export function planMemory(lifetimes: readonly Lifetime[]): { offsets: number[]; bytes: number } {
-  const order = lifetimes.map((_, i) => i).sort((a, b) => lifetimes[b]!.bytes - lifetimes[a]!.bytes || a - b);
+  const order = lifetimes.map((_, i) => i).sort((a, b) => lifetimes[b].bytes - lifetimes[a].bytes || a - b);
   const offsets = new Array<number>(lifetimes.length).fill(0);
   const placed: number[] = [];
   let total = 0;
   for (const i of order) {
-    const own = lifetimes[i]!;
+    const own = lifetimes[i];
     const size = aligned(own.bytes);
     const busy = placed
-      .filter((j) => lifetimes[j]!.first <= own.last && own.first <= lifetimes[j]!.last)
-      .map((j) => ({ start: offsets[j]!, end: offsets[j]! + aligned(lifetimes[j]!.bytes) }))
+      .filter((j) => lifetimes[j].first <= own.last && own.first <= lifetimes[j].last)
+      .map((j) => ({ start: offsets[j], end: offsets[j] + aligned(lifetimes[j].bytes) }))
       .sort((a, b) => a.start - b.start);
     let at = 0;
     for (const span of busy) {

@@ -13,41 +13,41 @@ const kinds = (graph: ReturnType<typeof graphOf>) => graph.nodes.map((n) => n.op
 
 describe('passes', () => {
   test('a chain of elementwise ops is one node', () => {
-    const g = graphOf(({ a, b }) => ({ outputs: { y: tf.mul(tf.sigmoid(tf.add(a!, b!)), tf.exp(tf.neg(a!))) } }), { a: float(8, 4), b: float(4) });
+    const g = graphOf(({ a, b }) => ({ outputs: { y: tf.mul(tf.sigmoid(tf.add(a, b)), tf.exp(tf.neg(a))) } }), { a: float(8, 4), b: float(4) });
     expect(kinds(g)).toEqual(['elementwise']);
   });
   test('reshapes cost nothing and do not stop fusion', () => {
-    const g = graphOf(({ a }) => ({ outputs: { y: tf.exp(tf.reshape(tf.neg(a!), [32])) } }), { a: float(8, 4) });
+    const g = graphOf(({ a }) => ({ outputs: { y: tf.exp(tf.reshape(tf.neg(a), [32])) } }), { a: float(8, 4) });
     expect(kinds(g)).toEqual(['elementwise']);
   });
   test('a transpose is read by the fused consumer', () => {
-    const g = graphOf(({ a, b }) => ({ outputs: { y: tf.add(tf.transpose(a!), b!) } }), { a: float(8, 4), b: float(4, 8) });
+    const g = graphOf(({ a, b }) => ({ outputs: { y: tf.add(tf.transpose(a), b) } }), { a: float(8, 4), b: float(4, 8) });
     expect(kinds(g)).toEqual(['elementwise']);
   });
   test('equal expressions are computed once', () => {
-    const g = graphOf(({ a, w }) => ({ outputs: { y: tf.matMul(a!, w!), z: tf.matMul(a!, w!) } }), { a: float(8, 4), w: float(4, 4) });
+    const g = graphOf(({ a, w }) => ({ outputs: { y: tf.matMul(a, w), z: tf.matMul(a, w) } }), { a: float(8, 4), w: float(4, 4) });
     expect(kinds(g)).toEqual(['matmul']);
   });
   test('what nobody reads is not computed', () => {
     const g = graphOf(({ a, w }) => {
-      tf.matMul(a!, w!);
-      return { outputs: { y: tf.neg(a!) } };
+      tf.matMul(a, w);
+      return { outputs: { y: tf.neg(a) } };
     }, { a: float(8, 4), w: float(4, 4) });
     expect(kinds(g)).toEqual(['elementwise']);
   });
   test('a bias and a running sum move into the product', () => {
-    const g = graphOf(({ a, w, b }) => ({ outputs: { y: tf.add(tf.add(tf.matMul(a!, w!), b!), tf.matMul(a!, w!, false, true)) } }), { a: float(8, 4), w: float(4, 4), b: float(4) });
+    const g = graphOf(({ a, w, b }) => ({ outputs: { y: tf.add(tf.add(tf.matMul(a, w), b), tf.matMul(a, w, false, true)) } }), { a: float(8, 4), w: float(4, 4), b: float(4) });
     expect(kinds(g)).toEqual(['matmul', 'matmul']);
     expect(g.nodes.map((n) => n.operation.kind === 'matmul' && n.operation.product.epilogue)).toEqual([['bias'], ['addend']]);
   });
   test('a product takes both a bias and an addend', () => {
-    const g = graphOf(({ a, w, b, r }) => ({ outputs: { y: tf.add(r!, tf.add(tf.matMul(a!, w!), b!)) } }), { a: float(8, 4), w: float(4, 4), b: float(4), r: float(8, 4) });
+    const g = graphOf(({ a, w, b, r }) => ({ outputs: { y: tf.add(r, tf.add(tf.matMul(a, w), b)) } }), { a: float(8, 4), w: float(4, 4), b: float(4), r: float(8, 4) });
     expect(g.nodes.map((n) => n.operation.kind === 'matmul' && n.operation.product.epilogue)).toEqual([['bias', 'addend']]);
   });
   test('times one, plus zero and multiplication of constants disappear', () => {
-    const g = graphOf(({ a }) => ({ outputs: { y: tf.neg(tf.add(tf.mul(a!, tf.mul(tf.scalar(2), tf.scalar(0.5))), tf.zerosLike(a!))) } }), { a: float(3, 5) });
+    const g = graphOf(({ a }) => ({ outputs: { y: tf.neg(tf.add(tf.mul(a, tf.mul(tf.scalar(2), tf.scalar(0.5))), tf.zerosLike(a))) } }), { a: float(3, 5) });
     expect(g.nodes).toHaveLength(1);
-    const { operation } = g.nodes[0]!;
+    const { operation } = g.nodes[0];
     expect(operation.kind === 'elementwise' && operation.program.code).toEqual([{ op: 'neg', args: ['x0'] }]);
   });
 });
@@ -59,11 +59,11 @@ describe('memory plan', () => {
       fc.property(fc.array(tensor, { maxLength: 40 }), (tensors) => {
         const { offsets, bytes } = planMemory(tensors);
         tensors.forEach((a, i) => {
-          expect(offsets[i]! % 64).toBe(0);
-          expect(offsets[i]! + a.bytes).toBeLessThanOrEqual(bytes);
+          expect(offsets[i] % 64).toBe(0);
+          expect(offsets[i] + a.bytes).toBeLessThanOrEqual(bytes);
           tensors.forEach((b, j) => {
             if (j <= i || a.last < b.first || b.last < a.first) return;
-            expect(offsets[i]! + a.bytes <= offsets[j]! || offsets[j]! + b.bytes <= offsets[i]!).toBe(true);
+            expect(offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i]).toBe(true);
           });
         });
         expect(bytes).toBeLessThanOrEqual(tensors.reduce((s, t) => s + Math.ceil(t.bytes / 64) * 64, 0));
@@ -82,7 +82,7 @@ describe('views', () => {
       fc.property(dims, fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), (shape, broadcast) => {
         const strides = rowMajor(shape).map((s, i) => (broadcast[i] ? 0 : s));
         const small = collapse({ shape, views: [{ offset: 3, strides }], code: [{ op: 'copy', args: ['x0'] }] });
-        expect(addresses(small.shape, small.views[0]!)).toEqual(addresses(shape, { offset: 3, strides }));
+        expect(addresses(small.shape, small.views[0])).toEqual(addresses(shape, { offset: 3, strides }));
       }),
     );
   });
@@ -91,7 +91,7 @@ describe('views', () => {
       fc.property(dims, fc.nat(3), (shape, at) => {
         // merge two neighbours
         const k = at % shape.length;
-        const merged = k + 1 < shape.length ? [...shape.slice(0, k), shape[k]! * shape[k + 1]!, ...shape.slice(k + 2)] : shape;
+        const merged = k + 1 < shape.length ? [...shape.slice(0, k), shape[k] * shape[k + 1], ...shape.slice(k + 2)] : shape;
         const refined = refine(shape, merged)!;
         expect(refined).toBeDefined();
         for (const s of [shape, merged]) {
@@ -108,6 +108,6 @@ describe('views', () => {
 
 function addresses(shape: readonly number[], view: { offset: number; strides: readonly number[] }): number[] {
   let all = [view.offset];
-  shape.forEach((d, i) => (all = all.flatMap((base) => Array.from({ length: d }, (_, k) => base + k * view.strides[i]!))));
+  shape.forEach((d, i) => (all = all.flatMap((base) => Array.from({ length: d }, (_, k) => base + k * view.strides[i]))));
   return all;
 }

@@ -18,7 +18,7 @@ export function optimise(graph: Graph): Graph {
 export function uniform(graph: Graph, v: Value): number | undefined {
   const data = graph.constants.get(root(v));
   if (data === undefined || data.length === 0) return undefined;
-  const first = data[0]!;
+  const first = data[0];
   for (const x of data) if (x !== first) return undefined;
   return first;
 }
@@ -45,7 +45,7 @@ function foldConstants(graph: Graph): void {
     const rename = (arg: Arg): Arg => {
       if (typeof arg === 'number' || arg.startsWith('r')) return arg;
       const k = Number(arg.slice(1));
-      return numbers[k] ?? `x${slots[k]!}`;
+      return numbers[k] ?? `x${slots[k]}`;
     };
     const code = simplify(operation.program.code.map((s) => ({ op: s.op, args: s.args.map(rename) })));
     const inputs = node.inputs.filter((_, k) => numbers[k] === undefined);
@@ -56,22 +56,22 @@ function foldConstants(graph: Graph): void {
     const program: Elementwise = {
       shape: operation.program.shape,
       views: views.filter((_, k) => keep[k]),
-      code: code.map((s) => ({ op: s.op, args: s.args.map((a) => (typeof a === 'string' && a.startsWith('x') ? (`x${position[Number(a.slice(1))]!}` as Arg) : a)) })),
+      code: code.map((s) => ({ op: s.op, args: s.args.map((a) => (typeof a === 'string' && a.startsWith('x') ? (`x${position[Number(a.slice(1))]}` as Arg) : a)) })),
     };
     node.operation = { kind: 'elementwise', program };
     node.inputs = inputs.filter((_, k) => keep[k]);
     const [out] = node.outputs as [Value];
-    const only = program.code.length === 1 && program.code[0]!.op === 'copy' ? program.code[0]!.args[0]! : undefined;
+    const only = program.code.length === 1 && program.code[0].op === 'copy' ? program.code[0].args[0] : undefined;
     if (typeof only === 'number') {
       // small ones are kept as data for those who read them other than elementwise; large ones too, once
       graph.constants.set(out, out.dtype === 'int32' ? new Int32Array(sizeOf(out.shape)).fill(only) : new Float32Array(sizeOf(out.shape)).fill(only));
     } else if (only === 'x0') {
-      const source = node.inputs[0]!;
-      const whole = sizeOf(source.shape) === sizeOf(out.shape) && program.views[0]!.offset === 0 && isContiguous(program.views[0]!, program.shape);
+      const source = node.inputs[0];
+      const whole = sizeOf(source.shape) === sizeOf(out.shape) && program.views[0].offset === 0 && isContiguous(program.views[0], program.shape);
       if (whole && source.dtype === out.dtype) replacement.set(out, root(source));
     }
   }
-  graph.nodes = graph.nodes.filter((n) => !graph.constants.has(n.outputs[0]!) && !replacement.has(n.outputs[0]!));
+  graph.nodes = graph.nodes.filter((n) => !graph.constants.has(n.outputs[0]) && !replacement.has(n.outputs[0]));
   substitute(graph, replacement);
 }
 
@@ -89,11 +89,11 @@ function simplify(code: readonly Step[]): Step[] {
   const kept: Step[] = [];
   const final = code.length - 1;
   code.forEach((step, i) => {
-    const args = step.args.map((a) => (typeof a === 'string' && a.startsWith('r') ? known[Number(a.slice(1))]! : a));
+    const args = step.args.map((a) => (typeof a === 'string' && a.startsWith('r') ? known[Number(a.slice(1))] : a));
     const [a, b] = args as [Arg, Arg | undefined];
     let result: Arg | undefined;
     const f = arithmetic[step.op];
-    if (f !== undefined && args.every((x) => typeof x === 'number')) result = Math.fround(f(args[0] as number, (args[1] as number | undefined) ?? 0));
+    if (f !== undefined && args.every((x) => typeof x === 'number')) result = Math.fround(f(args[0], (args[1]) ?? 0));
     else if (step.op === 'mul') result = a === 1 ? b : b === 1 ? a : a === 0 || b === 0 ? 0 : undefined;
     else if (step.op === 'add') result = a === 0 ? b : b === 0 ? a : undefined;
     else if (step.op === 'sub') result = b === 0 ? a : undefined;
@@ -116,12 +116,12 @@ function dropDeadSteps(code: readonly Step[]): Step[] {
   const live = new Set([code.length - 1]);
   for (let i = code.length - 1; i >= 0; i--) {
     if (!live.has(i)) continue;
-    for (const a of code[i]!.args) if (typeof a === 'string' && a.startsWith('r')) live.add(Number(a.slice(1)));
+    for (const a of code[i].args) if (typeof a === 'string' && a.startsWith('r')) live.add(Number(a.slice(1)));
   }
   const position = code.map((_, i) => [...live].filter((l) => l < i).length);
   return code
     .filter((_, i) => live.has(i))
-    .map((s) => ({ op: s.op, args: s.args.map((a) => (typeof a === 'string' && a.startsWith('r') ? (`r${position[Number(a.slice(1))]!}` as Arg) : a)) }));
+    .map((s) => ({ op: s.op, args: s.args.map((a) => (typeof a === 'string' && a.startsWith('r') ? (`r${position[Number(a.slice(1))]}` as Arg) : a)) }));
 }
 
 /** Common subexpressions: equal operations on equal inputs are one. */
@@ -147,7 +147,7 @@ function shareEqual(graph: Graph): void {
       seen.set(key, node);
       return true;
     }
-    node.outputs.forEach((v, i) => replacement.set(v, earlier.outputs[i]!));
+    node.outputs.forEach((v, i) => replacement.set(v, earlier.outputs[i]));
     return false;
   });
   substitute(graph, replacement);
@@ -158,7 +158,7 @@ function dropDead(graph: Graph): void {
   const live = new Set(results(graph).map(root));
   const kept: Node[] = [];
   for (let i = graph.nodes.length - 1; i >= 0; i--) {
-    const node = graph.nodes[i]!;
+    const node = graph.nodes[i];
     if (!node.outputs.some((v) => live.has(v))) continue;
     for (const v of node.inputs) live.add(root(v));
     kept.push(node);
@@ -174,17 +174,17 @@ function fuseMatMulEpilogues(graph: Graph): void {
   const gone = new Set<Node>();
   for (const node of graph.nodes) {
     const { operation } = node;
-    if (operation.kind !== 'elementwise' || node.inputs.length !== 2 || node.outputs[0]!.dtype !== 'float32') continue;
+    if (operation.kind !== 'elementwise' || node.inputs.length !== 2 || node.outputs[0].dtype !== 'float32') continue;
     const { program } = operation;
-    if (program.code.length !== 1 || program.code[0]!.op !== 'add' || program.code[0]!.args.some((a) => typeof a === 'number')) continue;
+    if (program.code.length !== 1 || program.code[0].op !== 'add' || program.code[0].args.some((a) => typeof a === 'number')) continue;
     const size = sizeOf(program.shape);
-    const full = (k: number) => sizeOf(node.inputs[k]!.shape) === size && isContiguous(program.views[k]!, program.shape);
+    const full = (k: number) => sizeOf(node.inputs[k].shape) === size && isContiguous(program.views[k], program.shape);
     for (const k of [1, 0]) {
-      const source = producer.get(root(node.inputs[k]!));
-      if (source === undefined || gone.has(source) || source.operation.kind !== 'matmul' || uses.get(source.outputs[0]!) !== 1 || !full(k)) continue;
+      const source = producer.get(root(node.inputs[k]));
+      if (source === undefined || gone.has(source) || source.operation.kind !== 'matmul' || uses.get(source.outputs[0]) !== 1 || !full(k)) continue;
       const { product } = source.operation;
-      const other = node.inputs[1 - k]!;
-      const view = program.views[1 - k]!;
+      const other = node.inputs[1 - k];
+      const view = program.views[1 - k];
       const n = product.n;
       const isBias = sizeOf(other.shape) === n && size !== n && isRow(view.strides, program.shape, n);
       const isAddend = full(1 - k);
@@ -194,7 +194,7 @@ function fuseMatMulEpilogues(graph: Graph): void {
       node.operation = { kind: 'matmul', product: { ...product, epilogue: [...product.epilogue, kind] } };
       node.inputs = [...source.inputs, other];
       gone.add(source);
-      producer.set(node.outputs[0]!, node);
+      producer.set(node.outputs[0], node);
       break;
     }
   }
@@ -218,16 +218,16 @@ function fuseElementwise(graph: Graph): void {
     if (node.operation.kind === 'elementwise') {
       for (let slot = 0; slot < node.inputs.length; ) {
         const program: Elementwise = node.operation.program;
-        const v = node.inputs[slot]!;
+        const v = node.inputs[slot];
         const source = producer.get(root(v));
         const joined: ReturnType<typeof join> =
           source !== undefined &&
           source.operation.kind === 'elementwise' &&
-          source.outputs[0]!.dtype !== 'int32' &&
+          source.outputs[0].dtype !== 'int32' &&
           uses.get(root(v)) === node.inputs.filter((u) => root(u) === root(v)).length &&
           node.inputs.filter((u) => root(u) === root(v)).length === 1 &&
           sizeOf(v.shape) === sizeOf(program.shape) &&
-          isContiguous(program.views[slot]!, program.shape)
+          isContiguous(program.views[slot], program.shape)
             ? join({ program, inputs: node.inputs }, slot, { program: source.operation.program, inputs: source.inputs })
             : undefined;
         if (joined === undefined || joined.inputs.length > LIMIT.inputs || joined.program.code.length > LIMIT.steps) {

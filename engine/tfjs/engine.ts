@@ -36,7 +36,7 @@ class TfjsExecutable implements Executable {
       const host = Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, toHost(t)]));
       this.#peak = Math.max(this.#peak, tf.memory().numBytes);
       for (const [k, t] of Object.entries(state)) {
-        this.#state[k]!.dispose();
+        this.#state[k].dispose();
         this.#state[k] = tf.keep(t.clone());
       }
       return { read: () => Promise.resolve(host) };
@@ -51,7 +51,7 @@ class TfjsExecutable implements Executable {
 
   writeState(state: HostTensors): void {
     for (const [k, t] of Object.entries(state)) {
-      this.#state[k]!.dispose();
+      this.#state[k].dispose();
       this.#state[k] = toTensor(t);
     }
   }

@@ -68,7 +68,7 @@ function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<str
     for (let next = alias.get(at); next !== undefined; next = alias.get(at)) at = next;
     return at;
   };
-  const inputCount = (node: number, p: Place) => graph.nodes[node]!.inputs.filter((v) => final(places.get(root(v))!) === p).length;
+  const inputCount = (node: number, p: Place) => graph.nodes[node].inputs.filter((v) => final(places.get(root(v))!) === p).length;
   const mayOverwrite = (input: Place, output: Place, node: number): boolean =>
     input.bytes === output.bytes && life.get(input)?.last === node && life.get(output)?.first === node && inputCount(node, input) === 1;
 
@@ -100,10 +100,10 @@ function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<str
 
   const arena = [...life.keys()].filter((p) => !alias.has(p) && !address.has(p));
   const plan = planMemory(arena.map((p) => ({ bytes: p.bytes, ...life.get(p)! })));
-  arena.forEach((p, i) => address.set(p, ARENA_BASE + plan.offsets[i]!));
+  arena.forEach((p, i) => address.set(p, ARENA_BASE + plan.offsets[i]));
   for (const p of alias.keys()) address.set(p, address.get(final(p))!);
   const copy = (from: Place, to: Place): Copy => ({ from: address.get(from)!, to: address.get(to)!, elements: to.bytes / 4 });
-  const copies = [...moves.flatMap((m, i) => (staged[i] === m.from ? [] : [copy(m.from, staged[i]!)])), ...moves.map((m, i) => copy(staged[i]!, m.to))];
+  const copies = [...moves.flatMap((m, i) => (staged[i] === m.from ? [] : [copy(m.from, staged[i])])), ...moves.map((m, i) => copy(staged[i], m.to))];
   return { address, arenaBytes: plan.bytes, copies };
 }
 

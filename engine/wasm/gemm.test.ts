@@ -13,7 +13,7 @@ function rmsRatio(y: ArrayLike<number>, exact: Float64Array): number {
   let difference = 0;
   let norm = 0;
   exact.forEach((e, i) => {
-    difference += Number.isFinite(y[i]) ? (y[i]! - e) ** 2 : Infinity;
+    difference += Number.isFinite(y[i]) ? (y[i] - e) ** 2 : Infinity;
     norm += e ** 2;
   });
   return norm === 0 ? Math.sqrt(difference) : Math.sqrt(difference / norm);
@@ -78,8 +78,8 @@ for (const build of ['simd', ...(hasRelaxedSimd() ? (['relaxed'] as const) : [])
           for (let i = 0; i < m; i++) {
             for (let j = 0; j < n; j++) {
               let s = 0;
-              for (let p = 0; p < k; p++) s += a[i * ars + p * acs]! * b[p * brs + j * bcs]!;
-              exact[i * ldc + j] = alpha * s + (accumulate === 1 ? before[i * ldc + j]! : 0);
+              for (let p = 0; p < k; p++) s += a[i * ars + p * acs] * b[p * brs + j * bcs];
+              exact[i * ldc + j] = alpha * s + (accumulate === 1 ? before[i * ldc + j] : 0);
             }
           }
           expect(rmsRatio(c, exact), `${m}×${n}×${k}, pad ${pad}`).toBeLessThan(LIMIT);
@@ -117,7 +117,7 @@ for (const build of ['simd', ...(hasRelaxedSimd() ? (['relaxed'] as const) : [])
         floats(at.c, m * n).fill(NaN);
         kernels.gemmPacked(m, j1 - j0, p1 - p0, 1, at.a + 4 * p0, k, 1, packed + 4 * j0 * k + 32 * p0, k, at.c, j1 - j0, 0, at.scratch);
         const exact = new Float64Array(m * (j1 - j0));
-        for (let i = 0; i < m; i++) for (let j = j0; j < j1; j++) for (let p = p0; p < p1; p++) exact[i * (j1 - j0) + j - j0]! += a[i * k + p]! * b[p * brs + j * bcs]!;
+        for (let i = 0; i < m; i++) for (let j = j0; j < j1; j++) for (let p = p0; p < p1; p++) exact[i * (j1 - j0) + j - j0] += a[i * k + p] * b[p * brs + j * bcs];
         expect(rmsRatio(floats(at.c, exact.length), exact)).toBeLessThan(LIMIT);
       }
     });
@@ -215,8 +215,8 @@ describe('the product of the plan', () => {
       for (let g = 0; g < s.batch; g++) {
         for (let i = 0; i < s.m; i++) {
           for (let j = 0; j < s.n; j++, at++) {
-            let sum = (epilogue.bias ? bias[j]! : 0) + ('accumulate' in epilogue || epilogue.addend ? addend[at]! : 0);
-            for (let p = 0; p < s.k; p++) sum += a[g * s.strideA + (s.transposeA ? p * s.m + i : i * s.k + p)]! * b[g * s.strideB + (s.transposeB ? j * s.k + p : p * s.n + j)]!;
+            let sum = (epilogue.bias ? bias[j] : 0) + ('accumulate' in epilogue || epilogue.addend ? addend[at] : 0);
+            for (let p = 0; p < s.k; p++) sum += a[g * s.strideA + (s.transposeA ? p * s.m + i : i * s.k + p)] * b[g * s.strideB + (s.transposeB ? j * s.k + p : p * s.n + j)];
             exact[at] = sum;
           }
         }
@@ -229,8 +229,8 @@ describe('the product of the plan', () => {
   test('is the same to the bit on 1, 2 and 3 threads', async () => {
     for (const s of Object.values(products)) {
       const [one, two, three] = await Promise.all([1, 2, 3].map((threads) => product({ threads, relaxed: true }, s, { bias: true })));
-      expect(two!.c).toEqual(one!.c);
-      expect(three!.c).toEqual(one!.c);
+      expect(two.c).toEqual(one.c);
+      expect(three.c).toEqual(one.c);
     }
   });
 

@@ -96,7 +96,7 @@ export function lower(graph: Graph): Lowered {
     };
     lowerNode(node, lowering);
     const pairs = sharablePairs(node);
-    for (const [o, i] of pairs) inPlace.push({ output: outputs[o]!.place, input: inputs[i]!.place, node: index });
+    for (const [o, i] of pairs) inPlace.push({ output: outputs[o].place, input: inputs[i].place, node: index });
   });
   return { dispatches, places, inPlace };
 }
@@ -111,7 +111,7 @@ function sharablePairs(node: Node): readonly (readonly [number, number])[] {
   if (operation.kind !== 'elementwise') return [];
   const { program } = operation;
   return node.inputs.flatMap((v, i) =>
-    sizeOf(v.shape) === sizeOf(program.shape) && isContiguous(program.views[i]!, program.shape) && node.inputs.filter((u) => root(u) === root(v)).length === 1 ? [[0, i] as const] : [],
+    sizeOf(v.shape) === sizeOf(program.shape) && isContiguous(program.views[i], program.shape) && node.inputs.filter((u) => root(u) === root(v)).length === 1 ? [[0, i] as const] : [],
   );
 }
 
@@ -127,24 +127,24 @@ function lowerNode(node: Node, l: Lowering): void {
     case 'matmul': {
       const { epilogue, ...sizes } = operation.product;
       const [a, b, ...extra] = l.inputs as [WasmOperand, WasmOperand, ...WasmOperand[]];
-      return lowerMatMul(l, a, b, l.outputs[0]!, sizes, Object.fromEntries(epilogue.map((kind, i) => [kind, extra[i]!])));
+      return lowerMatMul(l, a, b, l.outputs[0], sizes, Object.fromEntries(epilogue.map((kind, i) => [kind, extra[i]])));
     }
     case 'concat': {
       const total = operation.sizes.reduce((x, y) => x + y, 0);
       let at = 0;
       operation.sizes.forEach((size, i) => {
         const length = size * operation.inner;
-        copyBox(l, l.inputs[i]!, l.outputs[0]!.at(at * operation.inner), operation.outer, length, [operation.outer], [total * operation.inner]);
+        copyBox(l, l.inputs[i], l.outputs[0].at(at * operation.inner), operation.outer, length, [operation.outer], [total * operation.inner]);
         at += size;
       });
       return;
     }
     case 'pad': {
-      const x = l.inputs[0]!;
-      const y = l.outputs[0]!;
+      const x = l.inputs[0];
+      const y = l.outputs[0];
       const strides = rowMajor(y.shape);
       l.dispatch('fill', Math.ceil(sizeOf(y.shape) / GRAIN), [y, sizeOf(y.shape), { f32: operation.fill }, GRAIN]);
-      const corner = operation.before.reduce((sum, b, d) => sum + b * strides[d]!, 0);
+      const corner = operation.before.reduce((sum, b, d) => sum + b * strides[d], 0);
       if (x.shape.length === 0) return copyBox(l, x, y, 1, 1, [1], [1]);
       const outer = x.shape.slice(0, -1);
       return copyBox(l, x, y.at(corner), sizeOf(outer), x.shape.at(-1)!, outer, strides.slice(0, -1));
@@ -152,14 +152,14 @@ function lowerNode(node: Node, l: Lowering): void {
     case 'gather': {
       const rows = operation.outer * operation.indices;
       const per = Math.max(1, Math.floor(GRAIN / operation.inner));
-      return l.dispatch('gather_rows', Math.ceil(rows / per), [l.inputs[0]!, l.inputs[1]!, l.outputs[0]!, rows, operation.indices, operation.size, operation.inner, per]);
+      return l.dispatch('gather_rows', Math.ceil(rows / per), [l.inputs[0], l.inputs[1], l.outputs[0], rows, operation.indices, operation.size, operation.inner, per]);
     }
     case 'segmentSum': {
       const per = Math.ceil(operation.segments / 8);
-      return l.dispatch('segment_sum', Math.ceil(operation.segments / per), [l.inputs[0]!, l.inputs[1]!, l.outputs[0]!, operation.n, operation.segments, operation.inner, per]);
+      return l.dispatch('segment_sum', Math.ceil(operation.segments / per), [l.inputs[0], l.inputs[1], l.outputs[0], operation.n, operation.segments, operation.inner, per]);
     }
     case 'prefixSum':
-      return l.dispatch('prefix_sum', operation.outer, [l.inputs[0]!, l.outputs[0]!, operation.n, operation.inner, Number(operation.exclusive), Number(operation.reverse)]);
+      return l.dispatch('prefix_sum', operation.outer, [l.inputs[0], l.outputs[0], operation.n, operation.inner, Number(operation.exclusive), Number(operation.reverse)]);
     case 'fused':
       return operation.op.wasm(l, operation.attrs);
     default:
@@ -186,16 +186,16 @@ function lowerElementwise(raw: Elementwise, l: Lowering): void {
   let registers = base;
   const code: number[] = [];
   program.code.forEach((step, i) => {
-    const args = step.args.map((a) => (typeof a === 'number' ? l.inputs.length + immediates.indexOf(a) : a.startsWith('x') ? Number(a.slice(1)) : slot[Number(a.slice(1))]!));
+    const args = step.args.map((a) => (typeof a === 'number' ? l.inputs.length + immediates.indexOf(a) : a.startsWith('x') ? Number(a.slice(1)) : slot[Number(a.slice(1))]));
     const last = i === program.code.length - 1;
     slot[i] = last ? -1 : (free.pop() ?? registers++);
-    code.push(opcode[step.op], args[0] ?? 0, args[1] ?? 0, args[2] ?? 0, slot[i]!);
-    for (const a of new Set(step.args)) if (typeof a === 'string' && a.startsWith('r') && lastUse[Number(a.slice(1))] === i) free.push(slot[Number(a.slice(1))]!);
+    code.push(opcode[step.op], args[0] ?? 0, args[1] ?? 0, args[2] ?? 0, slot[i]);
+    for (const a of new Set(step.args)) if (typeof a === 'string' && a.startsWith('r') && lastUse[Number(a.slice(1))] === i) free.push(slot[Number(a.slice(1))]);
   });
-  const output = l.outputs[0]!;
+  const output = l.outputs[0];
   const args: KernelArg[] = [total, GRAIN / BLOCK, l.inputs.length, program.code.length, immediates.length, output, Number(output.dtype === 'int32'), rank, ...dims];
   l.inputs.forEach((x, k) => {
-    const view = program.views[k]!;
+    const view = program.views[k];
     const strides = program.shape.length === 0 ? [1] : view.strides;
     const whole = view.offset === 0 && isContiguous(view, program.shape);
     const single = strides.every((s) => s === 0) || total === 1;
@@ -209,8 +209,8 @@ function lowerReduce(reduction: Reduction, l: Lowering): void {
   const kind = reductionKinds[reduction.kind];
   const { outer, inner } = reduction;
   let { n } = reduction;
-  let x: Operand = l.inputs[0]!;
-  const y: Operand = l.outputs[0]!;
+  let x: Operand = l.inputs[0];
+  const y: Operand = l.outputs[0];
   if (kind === 4 || (inner === 1 && (outer > 1 || n <= GRAIN))) {
     const per = Math.max(1, Math.floor(GRAIN / n));
     return l.dispatch('reduce_rows', Math.ceil(outer / per), [x, y, outer, n, kind, per]);
@@ -221,7 +221,7 @@ function lowerReduce(reduction: Reduction, l: Lowering): void {
     const partial = l.buffer(chunks + 1) as WasmOperand;
     l.dispatch('reduce_rows', chunks, [x, partial, chunks, GRAIN, kind, 1]);
     const rest = n - chunks * GRAIN;
-    if (rest > 0) l.dispatch('reduce_rows', 1, [l.inputs[0]!.at(chunks * GRAIN), partial.at(chunks), 1, rest, kind, 1]);
+    if (rest > 0) l.dispatch('reduce_rows', 1, [l.inputs[0].at(chunks * GRAIN), partial.at(chunks), 1, rest, kind, 1]);
     return l.dispatch('reduce_rows', 1, [partial, y, 1, chunks + Number(rest > 0), kind, 1]);
   }
   for (;;) {

@@ -40,7 +40,7 @@ const logarithmic = (a: number, b: number) => Float32Array.from({ length: N }, (
 function relativeError(y: Float32Array, x: Float32Array, exact: (x: number) => number): number {
   let worst = 0;
   y.forEach((v, i) => {
-    const e = exact(x[i]!);
+    const e = exact(x[i]);
     const r = v === e ? 0 : Math.abs(v - e) / Math.abs(e);
     worst = Number.isNaN(r) ? Infinity : Math.max(worst, r);
   });

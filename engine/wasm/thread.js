@@ -92,7 +92,7 @@ function work() {
       Atomics.add(control, CONTROL.arrived, 1);
       continue;
     }
-    const { plan, functions } = /** @type {{ plan: ThreadPlan, functions: Function[] }} */ (plans[Atomics.load(control, CONTROL.plan)]);
+    const { plan, functions } = (plans[Atomics.load(control, CONTROL.plan)]);
     runPlan(control, functions, plan, thread, threads);
   }
 }

@@ -15,8 +15,8 @@ const hyperAt = (t: number, lr = 0.02) => ({ shape: [3], data: Float64Array.of(l
 const cases: Case[] = [[], [1], [3], [2, 65], [63, 5], [130, 127]].map((shape) => ({
   name: `[${shape}]`,
   inputs: [gaussian(1, ...shape), gaussian(2, ...shape), gaussian(3, ...shape), positive(gaussian(4, ...shape)), hyperAt(7)],
-  call: ([p, g, m, v, hyper]) => Object.values(adamW(p!, g!, m!, v!, hyper!, attrs)),
-  oracle: ([p, g, m, v, hyper]) => oracle.adamW(p!, g!, m!, v!, hyper!, attrs),
+  call: ([p, g, m, v, hyper]) => Object.values(adamW(p, g, m, v, hyper, attrs)),
+  oracle: ([p, g, m, v, hyper]) => oracle.adamW(p, g, m, v, hyper, attrs),
 }));
 
 let all: { name: string; engine: Engine }[] = [];
@@ -43,7 +43,7 @@ describe('AdamW', () => {
 
   test('follows the oracle over many steps, state in place, on any number of threads', async () => {
     let exact: NdArray[] = [gaussian(1, ...shape), zero, zero];
-    for (let t = 1; t <= steps; t++) exact = oracle.adamW(exact[0]!, gradient(t), exact[1]!, exact[2]!, hyperAt(t), attrs);
+    for (let t = 1; t <= steps; t++) exact = oracle.adamW(exact[0], gradient(t), exact[1], exact[2], hyperAt(t), attrs);
     const host = (x: NdArray) => ({ shape: x.shape, data: Float32Array.from(x.data) });
     const ends: HostTensors[] = [];
     const engines = [...all];
@@ -52,12 +52,12 @@ describe('AdamW', () => {
       const executable = engine.compile({
         state: { param: host(gaussian(1, ...shape)), m: host(zero), v: host(zero) },
         functions: {
-          step: ({ g, hyper }, { param, m, v }) => ({ outputs: {}, state: adamW(param!, g!, m!, v!, hyper!, attrs) }),
+          step: ({ g, hyper }, { param, m, v }) => ({ outputs: {}, state: adamW(param, g, m, v, hyper, attrs) }),
         },
       });
       for (let t = 1; t <= steps; t++) await executable.run('step', { g: host(gradient(t)), hyper: host(hyperAt(t)) }).read();
       const state = await executable.readState();
-      ['param', 'm', 'v'].forEach((n, i) => expect(rmsRatio(state[n]!.data, exact[i]!.data), `${name}, ${n}`).toBeLessThan(5e-6));
+      ['param', 'm', 'v'].forEach((n, i) => expect(rmsRatio(state[n].data, exact[i].data), `${name}, ${n}`).toBeLessThan(5e-6));
       executable.dispose();
       if (!name.includes('poisoned')) continue;
       ends.push(state);

@@ -25,14 +25,14 @@ export const AdamW: FusedOp<AdamWAttrs> = {
   name: 'AdamW',
   outputs: ([param, gradient, m, v, hyper]) => {
     for (const [name, t] of Object.entries({ gradient, m, v })) {
-      if (t!.shape.join() !== param!.shape.join()) throw new RecallbenchError('E_SHAPE', `adamW: ${name} [${t!.shape}] has another shape than the parameter [${param!.shape}]`);
+      if (t.shape.join() !== param.shape.join()) throw new RecallbenchError('E_SHAPE', `adamW: ${name} [${t.shape}] has another shape than the parameter [${param.shape}]`);
     }
-    if (hyper!.shape.join() !== '3') throw new RecallbenchError('E_SHAPE', `adamW: hyper is [lr, 1 − β₁ᵗ, 1 − β₂ᵗ], of shape [3], not [${hyper!.shape}]`);
-    return [float(...param!.shape), float(...param!.shape), float(...param!.shape)];
+    if (hyper.shape.join() !== '3') throw new RecallbenchError('E_SHAPE', `adamW: hyper is [lr, 1 − β₁ᵗ, 1 − β₂ᵗ], of shape [3], not [${hyper.shape}]`);
+    return [float(...param.shape), float(...param.shape), float(...param.shape)];
   },
   portable: (inputs, attrs) => portable.adamW(inputs, attrs),
   wasm: (lowering, { beta1, beta2, epsilon, weightDecay }) => {
-    const n = sizeOf(lowering.inputs[0]!.shape);
+    const n = sizeOf(lowering.inputs[0].shape);
     // 1 − β in double precision: 1 − 0.999 in float32 is off by 5·10⁻⁵ of itself
     const constants = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, weightDecay].map((f32) => ({ f32 }));
     lowering.dispatch('adamw_step', Math.ceil(n / GRAIN), [...lowering.inputs, ...lowering.outputs, n, GRAIN, ...constants], 112);
@@ -50,5 +50,5 @@ export const AdamW: FusedOp<AdamWAttrs> = {
  */
 export function adamW(param: Tensor, gradient: Tensor, m: Tensor, v: Tensor, hyper: Tensor, attrs: AdamWAttrs): { param: Tensor; m: Tensor; v: Tensor } {
   const [nextParam, nextM, nextV] = callFused(AdamW, [param, gradient, m, v, hyper], attrs);
-  return { param: nextParam!, m: nextM!, v: nextV! };
+  return { param: nextParam, m: nextM, v: nextV };
 }

@@ -21,13 +21,13 @@ const sizes: [number, number, number, number, number][] = [
 const cases: Case[] = sizes.map(([B, L, H, K, P]) => ({
   name: `B=${B} L=${L} H=${H} K=${K} P=${P}`,
   inputs: [gaussian(1, B, L, H, K), gaussian(2, B, L, H, K), gaussian(3, B, L, H, P)],
-  call: ([q, k, v]) => callFused(CausalAttention, [q!, k!, v!], {}),
+  call: ([q, k, v]) => callFused(CausalAttention, [q, k, v], {}),
   oracle: ([q, k, v]) => {
-    const { y, logSumExp } = oracle.attention(q!, k!, v!);
+    const { y, logSumExp } = oracle.attention(q, k, v);
     return [y, logSumExp];
   },
   oracleGradient: ([q, k, v], dy) => {
-    const { dq, dk, dv } = oracle.attentionGradient(q!, k!, v!, dy);
+    const { dq, dk, dv } = oracle.attentionGradient(q, k, v, dy);
     return [dq, dk, dv];
   },
 }));
@@ -55,22 +55,22 @@ async function run(engine: Engine, inputs: Case['inputs'], wanted = [0, 1, 2]): 
     state: {},
     functions: {
       f: (t) => {
-        const xs = ['q', 'k', 'v'].map((n) => t[n]!);
-        const y = causalAttention(xs[0]!, xs[1]!, xs[2]!);
+        const xs = ['q', 'k', 'v'].map((n) => t[n]);
+        const y = causalAttention(xs[0], xs[1], xs[2]);
         const f = (...vars: tf.Tensor[]) => {
           const at = [...xs];
           wanted.forEach((i, j) => (at[i] = vars[j]!));
-          return tf.sum(tf.square(causalAttention(at[0]!, at[1]!, at[2]!))) as tf.Scalar;
+          return tf.sum(tf.square(causalAttention(at[0], at[1], at[2]))) as tf.Scalar;
         };
-        const gradients = tf.grads(f)(wanted.map((i) => xs[i]!));
+        const gradients = tf.grads(f)(wanted.map((i) => xs[i]));
         return { outputs: { y, ...Object.fromEntries(gradients.map((g, j) => [`g${wanted[j]}`, g])) } };
       },
     },
   });
-  const host = Object.fromEntries(['q', 'k', 'v'].map((n, i) => [n, { shape: inputs[i]!.shape, data: Float32Array.from(inputs[i]!.data) }]));
+  const host = Object.fromEntries(['q', 'k', 'v'].map((n, i) => [n, { shape: inputs[i].shape, data: Float32Array.from(inputs[i].data) }]));
   const results = await executable.run('f', host).read();
   executable.dispose();
-  return ['y', ...wanted.map((i) => `g${i}`)].map((n) => results[n]!.data as Float32Array);
+  return ['y', ...wanted.map((i) => `g${i}`)].map((n) => results[n].data as Float32Array);
 }
 
 describe('causal attention', () => {
@@ -87,12 +87,12 @@ describe('causal attention', () => {
         await engine.close();
       }
       for (const r of results) expect(r).toEqual(results[0]);
-      for (const x of results[0]!) expect(x.every(Number.isFinite)).toBe(true);
+      for (const x of results[0]) expect(x.every(Number.isFinite)).toBe(true);
     }
   });
 
   test('gives a gradient alone as it gives it together with the others', async () => {
-    const { engine } = wasm()[0]!;
+    const { engine } = wasm()[0];
     const [, ...together] = await run(engine, data);
     for (const i of [0, 1, 2]) expect((await run(engine, data, [i]))[1]).toEqual(together[i]);
   });
@@ -103,7 +103,7 @@ describe('causal attention', () => {
     for (const { engine } of wasm()) {
       const [clean] = await run(engine, data);
       const [y] = await run(engine, spoilt);
-      for (let b = 0; b < 2; b++) expect(y!.slice(b * 130 * 8, (b * 130 + cut) * 8)).toEqual(clean!.slice(b * 130 * 8, (b * 130 + cut) * 8));
+      for (let b = 0; b < 2; b++) expect(y.slice(b * 130 * 8, (b * 130 + cut) * 8)).toEqual(clean.slice(b * 130 * 8, (b * 130 + cut) * 8));
     }
   });
 
@@ -112,8 +112,8 @@ describe('causal attention', () => {
     const [q, k, v] = large;
     for (const { engine, name } of wasm()) {
       const [y] = await run(engine, large);
-      const exact = oracle.attention(q!, k!, v!).y.data;
-      exact.forEach((value, i) => expect(Math.abs(y![i]! - value), `${name} ${i}`).toBeLessThan(2e-3));
+      const exact = oracle.attention(q, k, v).y.data;
+      exact.forEach((value, i) => expect(Math.abs(y[i] - value), `${name} ${i}`).toBeLessThan(2e-3));
     }
   });
 

@@ -33,13 +33,13 @@ function sizes(q: TensorSpec, k: TensorSpec, v: TensorSpec): Sizes {
   if (q.shape.join() !== k.shape.join()) throw fail('q and k differ');
   if (q.shape.slice(0, 3).join() !== v.shape.slice(0, 3).join()) throw fail('v has another B, L or H than q');
   const [B, L, H, K] = q.shape as [number, number, number, number];
-  return { B, L, H, K, P: v.shape[3]! };
+  return { B, L, H, K, P: v.shape[3] };
 }
 
 const sizesOf = (lowering: WasmLowering): Sizes => {
   const [q, , v] = lowering.inputs;
-  const [B, L, H, K] = q!.shape as [number, number, number, number];
-  return { B, L, H, K, P: v!.shape[3]! };
+  const [B, L, H, K] = q.shape as [number, number, number, number];
+  return { B, L, H, K, P: v.shape[3] };
 };
 
 const eights = (n: number): number => Math.ceil(n / 8) * 8;
@@ -48,13 +48,13 @@ const eights = (n: number): number => Math.ceil(n / 8) * 8;
 export const CausalAttention: FusedOp<NoAttrs> = {
   name: 'CausalAttention',
   outputs: ([q, k, v]) => {
-    const { B, L, H, P } = sizes(q!, k!, v!);
+    const { B, L, H, P } = sizes(q, k, v);
     return [float(B, L, H, P), float(B, H, L)];
   },
-  portable: ([q, k, v]) => portable.attention(q!, k!, v!),
+  portable: ([q, k, v]) => portable.attention(q, k, v),
   gradient: (dy, inputs, [y, logSumExp]) => {
     // not inside the thunks: tfjs runs each in a scope of its own, and what one made would be gone for the next
-    const gradients = callFused(CausalAttentionGradient, [...inputs, y!, logSumExp!, dy], {});
+    const gradients = callFused(CausalAttentionGradient, [...inputs, y, logSumExp, dy], {});
     return gradients.map((g) => () => g);
   },
   wasm: (lowering) => {
@@ -62,7 +62,7 @@ export const CausalAttention: FusedOp<NoAttrs> = {
     const [q, k, v] = lowering.inputs;
     const [y, logSumExp] = lowering.outputs;
     const scratch = TILE_BYTES + 4 * (4 * BLOCK + BLOCK * K + (P % 8 === 0 ? 0 : BLOCK * eights(P)));
-    lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q!, k!, v!, y!, logSumExp!, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }], scratch);
+    lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q, k, v, y, logSumExp, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }], scratch);
   },
 };
 
@@ -70,10 +70,10 @@ export const CausalAttention: FusedOp<NoAttrs> = {
 export const CausalAttentionGradient: FusedOp<NoAttrs> = {
   name: 'CausalAttentionGradient',
   outputs: ([q, k, v]) => {
-    sizes(q!, k!, v!);
-    return [float(...q!.shape), float(...k!.shape), float(...v!.shape)];
+    sizes(q, k, v);
+    return [float(...q.shape), float(...k.shape), float(...v.shape)];
   },
-  portable: ([q, k, v, y, logSumExp, dy]) => portable.attentionGradient(q!, k!, v!, y!, logSumExp!, dy!),
+  portable: ([q, k, v, y, logSumExp, dy]) => portable.attentionGradient(q, k, v, y, logSumExp, dy),
   wasm: (lowering) => {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [dq, dk, dv] = lowering.outputs;
@@ -82,8 +82,8 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
     const scratch = 2 * TILE_BYTES + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
     // one pass over a head shares the scores between all gradients; with few heads the blocks have to be the tasks
     if (B * H >= 8 || blocks === 1) return lowering.dispatch('causal_attention_gradient', B * H, args, scratch);
-    if (dq!.used) lowering.dispatch('causal_attention_gradient_queries', B * H * blocks, args, scratch);
-    if (dk!.used || dv!.used) lowering.dispatch('causal_attention_gradient_keys', B * H * blocks, args, scratch);
+    if (dq.used) lowering.dispatch('causal_attention_gradient_queries', B * H * blocks, args, scratch);
+    if (dk.used || dv.used) lowering.dispatch('causal_attention_gradient_keys', B * H * blocks, args, scratch);
   },
 };
 
@@ -92,5 +92,5 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
  * Differentiable in all three. Throws E_SHAPE where the sizes do not fit.
  */
 export function causalAttention(q: Tensor, k: Tensor, v: Tensor, attrs: NoAttrs = {}): Tensor {
-  return callFused(CausalAttention, [q, k, v], attrs)[0]!;
+  return callFused(CausalAttention, [q, k, v], attrs)[0];
 }

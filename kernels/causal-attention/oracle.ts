@@ -8,7 +8,7 @@ function weights(q: NdArray, k: NdArray, b: number, i: number, h: number): { p: 
   const s: number[] = [];
   for (let j = 0; j <= i; j++) {
     let dot = 0;
-    for (let c = 0; c < K; c++) dot += q.data[at(i) + c]! * k.data[at(j) + c]!;
+    for (let c = 0; c < K; c++) dot += q.data[at(i) + c] * k.data[at(j) + c];
     s.push(dot / Math.sqrt(K));
   }
   const most = Math.max(...s);
@@ -27,7 +27,7 @@ export function attention(q: NdArray, k: NdArray, v: NdArray): { y: NdArray; log
         const { p, logSumExp } = weights(q, k, b, i, h);
         lse.data[(b * H + h) * L + i] = logSumExp;
         for (let j = 0; j <= i; j++) {
-          for (let c = 0; c < P; c++) y.data[((b * L + i) * H + h) * P + c]! += p[j]! * v.data[((b * L + j) * H + h) * P + c]!;
+          for (let c = 0; c < P; c++) y.data[((b * L + i) * H + h) * P + c] += p[j] * v.data[((b * L + j) * H + h) * P + c];
         }
       }
     }
@@ -38,7 +38,7 @@ export function attention(q: NdArray, k: NdArray, v: NdArray): { y: NdArray; log
 /** Gradients of Σ dy⊙y for q, k and v. */
 export function attentionGradient(q: NdArray, k: NdArray, v: NdArray, dy: NdArray): { dq: NdArray; dk: NdArray; dv: NdArray } {
   const [B, L, H, K] = q.shape as [number, number, number, number];
-  const P = v.shape[3]!;
+  const P = v.shape[3];
   const dq = zeros(...q.shape);
   const dk = zeros(...k.shape);
   const dv = zeros(...v.shape);
@@ -49,17 +49,17 @@ export function attentionGradient(q: NdArray, k: NdArray, v: NdArray, dy: NdArra
         const { p } = weights(q, k, b, i, h);
         const dp = p.map((_, j) => {
           let dot = 0;
-          for (let c = 0; c < P; c++) dot += dy.data[row(i) * P + c]! * v.data[row(j) * P + c]!;
+          for (let c = 0; c < P; c++) dot += dy.data[row(i) * P + c] * v.data[row(j) * P + c];
           return dot;
         });
-        const mean = p.reduce((sum, w, j) => sum + w * dp[j]!, 0);
+        const mean = p.reduce((sum, w, j) => sum + w * dp[j], 0);
         for (let j = 0; j <= i; j++) {
-          const ds = (p[j]! * (dp[j]! - mean)) / Math.sqrt(K);
+          const ds = (p[j] * (dp[j] - mean)) / Math.sqrt(K);
           for (let c = 0; c < K; c++) {
-            dq.data[row(i) * K + c]! += ds * k.data[row(j) * K + c]!;
-            dk.data[row(j) * K + c]! += ds * q.data[row(i) * K + c]!;
+            dq.data[row(i) * K + c] += ds * k.data[row(j) * K + c];
+            dk.data[row(j) * K + c] += ds * q.data[row(i) * K + c];
           }
-          for (let c = 0; c < P; c++) dv.data[row(j) * P + c]! += p[j]! * dy.data[row(i) * P + c]!;
+          for (let c = 0; c < P; c++) dv.data[row(j) * P + c] += p[j] * dy.data[row(i) * P + c];
         }
       }
     }

@@ -12,14 +12,14 @@ import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from '
  * taps are fast. E_SHAPE when sizes do not fit together.
  */
 export function causalConv(x: Tensor, weight: Tensor, bias: Tensor, options: { readonly activation: 'none' | 'silu' }): Tensor {
-  return callFused(causalConvOp, [x, weight, bias], { silu: options.activation === 'silu' })[0]!;
+  return callFused(causalConvOp, [x, weight, bias], { silu: options.activation === 'silu' })[0];
 }
 
 function check(inputs: readonly TensorSpec[]): TensorSpec {
   const [x, weight, bias] = inputs as [TensorSpec, TensorSpec, TensorSpec];
   if (x.shape.length !== 3) throw new RecallbenchError('E_SHAPE', `causalConv: x is [${x.shape}], not [B, L, C]`);
-  const C = x.shape[2]!;
-  if (weight.shape.length !== 2 || weight.shape[0] !== C || weight.shape[1]! < 1) {
+  const C = x.shape[2];
+  if (weight.shape.length !== 2 || weight.shape[0] !== C || weight.shape[1] < 1) {
     throw new RecallbenchError('E_SHAPE', `causalConv: weight is [${weight.shape}], but with x [${x.shape}] it must be [C, W] = [${C}, W ≥ 1]`);
   }
   if (bias.shape.join() !== String(C)) throw new RecallbenchError('E_SHAPE', `causalConv: bias is [${bias.shape}], but with x [${x.shape}] it must be [C] = [${C}]`);
@@ -52,8 +52,8 @@ export const causalConvOp: FusedOp<ConvAttrs> = {
   },
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
-    const W = inputs[1]!.shape[1]!;
-    const { L, C, perTask, tasks, wide, strips } = division(inputs[0]!, W);
+    const W = inputs[1].shape[1];
+    const { L, C, perTask, tasks, wide, strips } = division(inputs[0], W);
     const scratch = 16 * (strips * (wide + 1) + 2 * TILE + wide - 1);
     lowering.dispatch('conv_forward', tasks, [...inputs, ...outputs, L, C, W, Number(silu), perTask], scratch);
   },
@@ -67,8 +67,8 @@ const causalConvGradientOp: FusedOp<ConvAttrs> = {
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
     const [dx, dw, db] = outputs as [Operand, Operand, Operand];
-    const W = inputs[2]!.shape[1]!;
-    const { L, C, perTask, tasks, wide, strips } = division(inputs[1]!, W);
+    const W = inputs[2].shape[1];
+    const { L, C, perTask, tasks, wide, strips } = division(inputs[1], W);
     // the kernel goes over dx in any case
     const target = dx.used ? dx : lowering.buffer(...dx.shape);
     const shares = { dw: partials(lowering, tasks, dw), db: partials(lowering, tasks, db) };

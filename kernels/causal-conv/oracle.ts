@@ -10,7 +10,7 @@ const siluSlope = (v: number): number => {
 /** Calls `visit` for every product weight[w]·x[from] that goes into y[to]. */
 function eachProduct(x: NdArray, weight: NdArray, visit: (w: number, from: number, to: number) => void): void {
   const [B, L, C] = x.shape as [number, number, number];
-  const W = weight.shape[1]!;
+  const W = weight.shape[1];
   for (let b = 0; b < B; b++) {
     for (let t = 0; t < L; t++) {
       for (let c = 0; c < C; c++) {
@@ -24,10 +24,10 @@ function eachProduct(x: NdArray, weight: NdArray, visit: (w: number, from: numbe
 }
 
 function preActivation(x: NdArray, weight: NdArray, bias: NdArray): NdArray {
-  const C = x.shape[2]!;
+  const C = x.shape[2];
   const y = zeros(...x.shape);
   for (let i = 0; i < y.data.length; i++) y.data[i] = bias.data[i % C]!;
-  eachProduct(x, weight, (w, from, to) => (y.data[to]! += weight.data[w]! * x.data[from]!));
+  eachProduct(x, weight, (w, from, to) => (y.data[to] += weight.data[w] * x.data[from]));
   return y;
 }
 
@@ -40,14 +40,14 @@ export function causalConvOracle(x: NdArray, weight: NdArray, bias: NdArray, act
 /** Gradients of Σ dy·y for x, weight and bias. */
 export function causalConvGradientOracle(x: NdArray, weight: NdArray, bias: NdArray, dy: NdArray, activation: 'none' | 'silu'): [NdArray, NdArray, NdArray] {
   const pre = preActivation(x, weight, bias);
-  const g = dy.data.map((v, i) => (activation === 'none' ? v : v * siluSlope(pre.data[i]!)));
+  const g = dy.data.map((v, i) => (activation === 'none' ? v : v * siluSlope(pre.data[i])));
   const dx = zeros(...x.shape);
   const dw = zeros(...weight.shape);
   const db = zeros(...bias.shape);
-  g.forEach((v, i) => (db.data[i % bias.shape[0]!]! += v));
+  g.forEach((v, i) => (db.data[i % bias.shape[0]] += v));
   eachProduct(x, weight, (w, from, to) => {
-    dx.data[from]! += weight.data[w]! * g[to]!;
-    dw.data[w]! += x.data[from]! * g[to]!;
+    dx.data[from] += weight.data[w] * g[to];
+    dw.data[w] += x.data[from] * g[to];
   });
   return [dx, dw, db];
 }

@@ -8,7 +8,7 @@ export type ConvAttrs = {
 
 /** Row j of the taps, as [C]. */
 function tap(weight: Tensor, j: number): Tensor {
-  return tf.squeeze(tf.slice(weight, [0, j], [weight.shape[0]!, 1]), [1]);
+  return tf.squeeze(tf.slice(weight, [0, j], [weight.shape[0], 1]), [1]);
 }
 
 /** t moved `by` steps later (earlier where negative) in time, zeros taking the place of what is missing; [B, L, C]. */
@@ -29,7 +29,7 @@ function preActivation(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
 }
 
 export function causalConvPortable(inputs: readonly Tensor[], { silu }: ConvAttrs): Tensor[] {
-  const y = preActivation(inputs[0]!, inputs[1]!, inputs[2]!);
+  const y = preActivation(inputs[0], inputs[1], inputs[2]);
   return [silu ? tf.mul(y, tf.sigmoid(y)) : y];
 }
 

@@ -18,18 +18,18 @@ function checkIds(ids: TensorSpec): void {
 export const Embedding: FusedOp<NoAttrs> = {
   name: 'Embedding',
   outputs: ([table, ids]) => {
-    if (table!.shape.length !== 2 || sizeOf(table!.shape) === 0) throw new RecallbenchError('E_SHAPE', `embedding wants a table [V,D], not [${table!.shape}]`);
-    checkIds(ids!);
-    return [float(...ids!.shape, table!.shape[1]!)];
+    if (table.shape.length !== 2 || sizeOf(table.shape) === 0) throw new RecallbenchError('E_SHAPE', `embedding wants a table [V,D], not [${table.shape}]`);
+    checkIds(ids);
+    return [float(...ids.shape, table.shape[1])];
   },
-  portable: ([table, ids]) => [portable.embedding(table!, ids!)],
-  gradient: (dy, [table, ids]) => [() => callFused(EmbeddingGradient, [ids!, dy], { vocab: table!.shape[0]! })[0]!, null],
+  portable: ([table, ids]) => [portable.embedding(table, ids)],
+  gradient: (dy, [table, ids]) => [() => callFused(EmbeddingGradient, [ids, dy], { vocab: table.shape[0] })[0], null],
   wasm: (lowering) => {
     const [table, ids] = lowering.inputs;
-    const [V, D] = table!.shape as [number, number];
-    const count = sizeOf(ids!.shape);
+    const [V, D] = table.shape as [number, number];
+    const count = sizeOf(ids.shape);
     const grain = Math.max(1, Math.floor(GRAIN / D));
-    lowering.dispatch('embedding_forward', Math.ceil(count / grain), [table!, ids!, lowering.outputs[0]!, count, V, D, grain]);
+    lowering.dispatch('embedding_forward', Math.ceil(count / grain), [table, ids, lowering.outputs[0], count, V, D, grain]);
   },
 };
 
@@ -37,21 +37,21 @@ export const Embedding: FusedOp<NoAttrs> = {
 export const EmbeddingGradient: FusedOp<{ vocab: number }> = {
   name: 'EmbeddingGradient',
   outputs: ([ids, dy], { vocab }) => {
-    checkIds(ids!);
-    if (dy!.shape.slice(0, -1).join() !== ids!.shape.join() || dy!.shape.length !== ids!.shape.length + 1) {
-      throw new RecallbenchError('E_SHAPE', `the gradient of an embedding of ids [${ids!.shape}] cannot be [${dy!.shape}]`);
+    checkIds(ids);
+    if (dy.shape.slice(0, -1).join() !== ids.shape.join() || dy.shape.length !== ids.shape.length + 1) {
+      throw new RecallbenchError('E_SHAPE', `the gradient of an embedding of ids [${ids.shape}] cannot be [${dy.shape}]`);
     }
-    return [float(vocab, dy!.shape.at(-1)!)];
+    return [float(vocab, dy.shape.at(-1)!)];
   },
-  portable: ([ids, dy], { vocab }) => [portable.embeddingGradient(ids!, dy!, vocab)],
+  portable: ([ids, dy], { vocab }) => [portable.embeddingGradient(ids, dy, vocab)],
   wasm: (lowering, { vocab }) => {
     const [ids, dy] = lowering.inputs;
-    const D = dy!.shape.at(-1)!;
-    const count = sizeOf(ids!.shape);
+    const D = dy.shape.at(-1)!;
+    const count = sizeOf(ids.shape);
     // every task reads all ids, so tasks are few
     const tasks = Math.min(vocab, 32, Math.ceil(((vocab + count) * D) / (2 * GRAIN)));
     const grain = Math.ceil(vocab / tasks);
-    lowering.dispatch('embedding_gradient', Math.ceil(vocab / grain), [ids!, dy!, lowering.outputs[0]!, count, vocab, D, grain]);
+    lowering.dispatch('embedding_gradient', Math.ceil(vocab / grain), [ids, dy, lowering.outputs[0], count, vocab, D, grain]);
   },
 };
 
@@ -60,5 +60,5 @@ export const EmbeddingGradient: FusedOp<{ vocab: number }> = {
  * mistake of the caller: its row, and its gradient, are zero. Throws E_SHAPE where the operands do not fit.
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
-  return callFused(Embedding, [table, ids], {})[0]!;
+  return callFused(Embedding, [table, ids], {})[0];
 }

@@ -6,7 +6,7 @@ export function embedding(table: NdArray, ids: NdArray): NdArray {
   const [V, D] = table.shape as [number, number];
   const y = zeros(...ids.shape, D);
   ids.data.forEach((id, i) => {
-    for (let d = 0; d < D; d++) y.data[i * D + d] = id >= 0 && id < V ? table.data[id * D + d]! : 0;
+    for (let d = 0; d < D; d++) y.data[i * D + d] = id >= 0 && id < V ? table.data[id * D + d] : 0;
   });
   return y;
 }
@@ -17,7 +17,7 @@ export function embeddingGradient(ids: NdArray, dy: NdArray, V: number): NdArray
   const sum = zeros(V, D);
   ids.data.forEach((id, i) => {
     if (id < 0 || id >= V) return;
-    for (let d = 0; d < D; d++) sum.data[id * D + d]! += dy.data[i * D + d]!;
+    for (let d = 0; d < D; d++) sum.data[id * D + d] += dy.data[i * D + d];
   });
   return sum;
 }

@@ -8,7 +8,7 @@ function inside(ids: Tensor, vocab: number): { row: Tensor; valid: Tensor } {
 }
 
 export function embedding(table: Tensor, ids: Tensor): Tensor {
-  const { row, valid } = inside(ids, table.shape[0]!);
+  const { row, valid } = inside(ids, table.shape[0]);
   return tf.mul(tf.gather(table, row as tf.Tensor1D), valid);
 }
 

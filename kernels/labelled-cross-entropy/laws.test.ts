@@ -15,7 +15,7 @@ function labels(seed: number, T: number, R: number, V: number) {
   const positions = Array.from({ length: T }, (_, i) => i);
   for (let i = 0; i < R; i++) {
     const j = i + stream.below(T - i);
-    [positions[i], positions[j]] = [positions[j]!, positions[i]!];
+    [positions[i], positions[j]] = [positions[j], positions[i]];
   }
   return {
     rows: ints(...positions.slice(0, R)),
@@ -34,15 +34,15 @@ const sizes: [number, number, number, number][] = [
   [20, 9, 2100, 18],
 ];
 
-const call: Case['call'] = ([hidden, table, rows, targets]) => Object.values(labelledCrossEntropy(hidden!, table!, rows!, targets!));
+const call: Case['call'] = ([hidden, table, rows, targets]) => Object.values(labelledCrossEntropy(hidden, table, rows, targets));
 const rules: Pick<Case, 'call' | 'oracle' | 'oracleGradient'> = {
   call,
   oracle: ([hidden, table, rows, targets]) => {
-    const { loss, losses, predictions } = oracle.labelledCrossEntropy(hidden!, table!, rows!, targets!);
+    const { loss, losses, predictions } = oracle.labelledCrossEntropy(hidden, table, rows, targets);
     return [loss, losses, predictions];
   },
   oracleGradient: ([hidden, table, rows, targets], dy) => {
-    const { dHidden, dTable } = oracle.labelledCrossEntropyGradient(hidden!, table!, rows!, targets!, dy.data[0]!);
+    const { dHidden, dTable } = oracle.labelledCrossEntropyGradient(hidden, table, rows, targets, dy.data[0]);
     return [dHidden, dTable, null, null];
   },
 };
@@ -82,15 +82,15 @@ async function run(engine: Engine, inputs: Case['inputs'], differentiated: reado
     state: {},
     functions: {
       f: (t) => {
-        const xs = names.map((n) => t[n]!);
-        const { loss, losses, predictions } = labelledCrossEntropy(xs[0]!, xs[1]!, xs[2]!, xs[3]!);
+        const xs = names.map((n) => t[n]);
+        const { loss, losses, predictions } = labelledCrossEntropy(xs[0], xs[1], xs[2], xs[3]);
         const f = (...vars: tf.Tensor[]) => {
           const at = [...xs];
           differentiated.forEach((i, j) => (at[i] = vars[j]!));
-          return labelledCrossEntropy(at[0]!, at[1]!, at[2]!, at[3]!).loss as tf.Scalar;
+          return labelledCrossEntropy(at[0], at[1], at[2], at[3]).loss as tf.Scalar;
         };
-        const gradients = differentiated.length === 0 ? [] : tf.grads(f)(differentiated.map((i) => xs[i]!));
-        return { outputs: { loss, losses, predictions, ...Object.fromEntries(gradients.map((g, j) => [`d ${names[differentiated[j]!]}`, g])) } };
+        const gradients = differentiated.length === 0 ? [] : tf.grads(f)(differentiated.map((i) => xs[i]));
+        return { outputs: { loss, losses, predictions, ...Object.fromEntries(gradients.map((g, j) => [`d ${names[differentiated[j]]}`, g])) } };
       },
     },
   });
@@ -113,12 +113,12 @@ describe('labelled cross-entropy', () => {
         await engine.close();
       }
       for (const r of results) expect(r).toEqual(results[0]);
-      for (const [name, x] of Object.entries(results[0]!)) expect(Array.from(x).every(Number.isFinite), name).toBe(true);
+      for (const [name, x] of Object.entries(results[0])) expect(Array.from(x).every(Number.isFinite), name).toBe(true);
     }
   });
 
   test('evaluates to the same with and without gradients, and gives one gradient without the other', async () => {
-    const { engine } = threaded()[0]!;
+    const { engine } = threaded()[0];
     const both = await run(engine, data, [0, 1]);
     for (const wanted of [[], [0], [1]]) {
       const some = await run(engine, data, wanted);
@@ -142,10 +142,10 @@ describe('labelled cross-entropy', () => {
     const hidden = { shape: [2, D], data: Float64Array.of(1, 1, 1, 1, 100, 100, 100, 100) };
     const inputs = [hidden, table, ints(0, 1), ints(7, 3)];
     const [h, w, rows, targets] = inputs.map(({ shape, data: x }) => ({ shape, data: Float64Array.from(x) }));
-    const exact = oracle.labelledCrossEntropy(h!, w!, rows!, targets!);
+    const exact = oracle.labelledCrossEntropy(h, w, rows, targets);
     for (const { engine, name } of all) {
       const { losses } = await run(engine, inputs, [0, 1]);
-      [0, 1].forEach((r) => expect(losses![r]! / exact.losses.data[r]! - 1, `${name}, row ${r}`).toBeCloseTo(0, 3));
+      [0, 1].forEach((r) => expect(losses[r] / exact.losses.data[r] - 1, `${name}, row ${r}`).toBeCloseTo(0, 3));
     }
   });
 
@@ -153,10 +153,10 @@ describe('labelled cross-entropy', () => {
     const inputs = [gaussian(1, 4, 5), gaussian(2, 40, 5), ints(2, 99, 1, -3), ints(7, 8, 40, 9)];
     for (const { engine, name } of all) {
       const { loss, losses, 'd hidden': dHidden } = await run(engine, inputs, [0, 1]);
-      const one = await run(engine, [inputs[0]!, inputs[1]!, ints(2), ints(7)], [0]);
-      expect(Array.from(losses!).slice(1), name).toEqual([0, 0, 0]);
-      expect(loss![0], name).toBe(losses![0]);
-      expect(rmsRatio(dHidden!, one['d hidden']!), name).toBeLessThan(1e-6);
+      const one = await run(engine, [inputs[0], inputs[1], ints(2), ints(7)], [0]);
+      expect(Array.from(losses).slice(1), name).toEqual([0, 0, 0]);
+      expect(loss[0], name).toBe(losses[0]);
+      expect(rmsRatio(dHidden, one['d hidden']), name).toBeLessThan(1e-6);
     }
   });
 

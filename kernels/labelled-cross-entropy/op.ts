@@ -27,15 +27,15 @@ const upTo = (n: number, multiple: number): number => Math.ceil(n / multiple) * 
 
 /** E_SHAPE unless hidden is [T,D], table [V,D], rows and targets int32 [R]. */
 function check([hidden, table, rows, targets]: readonly TensorSpec[]): void {
-  const told = `hidden [${hidden!.shape}], table [${table!.shape}], rows [${rows!.shape}], targets [${targets!.shape}]`;
+  const told = `hidden [${hidden.shape}], table [${table.shape}], rows [${rows.shape}], targets [${targets.shape}]`;
   const fail = (why: string) => new RecallbenchError('E_SHAPE', `labelled cross-entropy wants hidden [T,D], table [V,D], rows and targets [R]: ${why} (${told})`);
-  for (const [name, t] of Object.entries({ hidden, table })) if (t!.shape.length !== 2 || t!.shape.some((n) => n < 1)) throw fail(`${name} is no matrix`);
-  if (hidden!.shape[1] !== table!.shape[1]) throw fail(`widths ${hidden!.shape[1]} and ${table!.shape[1]} differ`);
+  for (const [name, t] of Object.entries({ hidden, table })) if (t.shape.length !== 2 || t.shape.some((n) => n < 1)) throw fail(`${name} is no matrix`);
+  if (hidden.shape[1] !== table.shape[1]) throw fail(`widths ${hidden.shape[1]} and ${table.shape[1]} differ`);
   for (const [name, t] of Object.entries({ rows, targets })) {
-    if (t!.dtype !== 'int32') throw fail(`${name} is ${t!.dtype}, not int32`);
-    if (t!.shape.length !== 1 || t!.shape[0]! < 1) throw fail(`${name} is no list`);
+    if (t.dtype !== 'int32') throw fail(`${name} is ${t.dtype}, not int32`);
+    if (t.shape.length !== 1 || t.shape[0] < 1) throw fail(`${name} is no list`);
   }
-  if (rows!.shape[0] !== targets!.shape[0]) throw fail('rows and targets have different lengths');
+  if (rows.shape[0] !== targets.shape[0]) throw fail('rows and targets have different lengths');
 }
 
 /** hidden, table, rows, targets → loss [], losses [R], predictions [R], and for dy = 1 the gradients dHidden [T,D], dTable [V,D]. */
@@ -44,17 +44,17 @@ export const LabelledCrossEntropy: FusedOp<NoAttrs> = {
   outputs: (inputs) => {
     check(inputs);
     const [hidden, table, rows] = inputs;
-    const R = rows!.shape[0]!;
-    return [float(), float(R), int(R), float(...hidden!.shape), float(...table!.shape)];
+    const R = rows.shape[0];
+    return [float(), float(R), int(R), float(...hidden.shape), float(...table.shape)];
   },
-  portable: ([hidden, table, rows, targets]) => portable.labelledCrossEntropy(hidden!, table!, rows!, targets!),
-  gradient: (dy, _inputs, [, , , dHidden, dTable]) => [() => tf.mul(dHidden!, dy), () => tf.mul(dTable!, dy), null, null],
+  portable: ([hidden, table, rows, targets]) => portable.labelledCrossEntropy(hidden, table, rows, targets),
+  gradient: (dy, _inputs, [, , , dHidden, dTable]) => [() => tf.mul(dHidden, dy), () => tf.mul(dTable, dy), null, null],
   wasm: (lowering) => {
     const [hidden, table, rows, targets] = lowering.inputs as [Operand, Operand, Operand, Operand];
     const [loss, losses, predictions, dHidden, dTable] = lowering.outputs as [Operand, Operand, Operand, Operand, Operand];
     const [T, D] = hidden.shape as [number, number];
-    const V = table.shape[0]!;
-    const R = rows.shape[0]!;
+    const V = table.shape[0];
+    const R = rows.shape[0];
     const rowBlock = upTo(Math.ceil(R / Math.ceil(R / ROWS)), 16);
     const rowBlocks = Math.ceil(R / rowBlock);
     // a small vocabulary is cut smaller, so that there are tasks for several threads
@@ -106,5 +106,5 @@ export interface LabelledLoss {
  */
 export function labelledCrossEntropy(hidden: Tensor, table: Tensor, rows: Tensor, targets: Tensor): LabelledLoss {
   const [loss, losses, predictions] = callFused(LabelledCrossEntropy, [hidden, table, rows, targets], {});
-  return { loss: loss!, losses: losses!, predictions: predictions! };
+  return { loss: loss, losses: losses, predictions: predictions };
 }

@@ -21,7 +21,7 @@ function eachSlice(x: NdArray, groups: number, visit: (at: number, weightAt: num
 
 function meanSquare(v: NdArray, at: number, size: number): number {
   let sum = 0;
-  for (let i = 0; i < size; i++) sum += v.data[at + i]! ** 2;
+  for (let i = 0; i < size; i++) sum += v.data[at + i] ** 2;
   return sum / size;
 }
 
@@ -30,7 +30,7 @@ export function rmsNormOracle(x: NdArray, weight: NdArray, { epsilon, groups }: 
   const y = zeros(...x.shape);
   eachSlice(x, groups, (at, weightAt, size) => {
     const r = 1 / Math.sqrt(meanSquare(x, at, size) + epsilon);
-    for (let i = 0; i < size; i++) y.data[at + i] = x.data[at + i]! * r * weight.data[weightAt + i]!;
+    for (let i = 0; i < size; i++) y.data[at + i] = x.data[at + i] * r * weight.data[weightAt + i];
   });
   return y;
 }
@@ -43,19 +43,19 @@ export function rmsNormGradientOracle(x: NdArray, weight: NdArray, dy: NdArray, 
     const r = 1 / Math.sqrt(meanSquare(x, at, size) + epsilon);
     let dr = 0;
     for (let i = 0; i < size; i++) {
-      const g = dy.data[at + i]!;
-      dw.data[weightAt + i]! += g * x.data[at + i]! * r;
-      dx.data[at + i]! += g * weight.data[weightAt + i]! * r;
-      dr += g * weight.data[weightAt + i]! * x.data[at + i]!;
+      const g = dy.data[at + i];
+      dw.data[weightAt + i] += g * x.data[at + i] * r;
+      dx.data[at + i] += g * weight.data[weightAt + i] * r;
+      dr += g * weight.data[weightAt + i] * x.data[at + i];
     }
     // r = (mean x² + ε)^(−1/2), so ∂r/∂x_i = −r³ x_i / size
-    for (let i = 0; i < size; i++) dx.data[at + i]! -= (dr * r ** 3 * x.data[at + i]!) / size;
+    for (let i = 0; i < size; i++) dx.data[at + i] -= (dr * r ** 3 * x.data[at + i]) / size;
   });
   return [dx, dw];
 }
 
 function gatedValue(x: NdArray, z: NdArray): NdArray {
-  return { shape: x.shape, data: x.data.map((v, i) => v * silu(z.data[i]!)) };
+  return { shape: x.shape, data: x.data.map((v, i) => v * silu(z.data[i])) };
 }
 
 /** x, z [..., D], weight [D] → y = RMSNorm(x·SiLU(z)). */
@@ -67,8 +67,8 @@ export function gatedRmsNormOracle(x: NdArray, z: NdArray, weight: NdArray, size
 export function gatedRmsNormGradientOracle(x: NdArray, z: NdArray, weight: NdArray, dy: NdArray, sizes: NormSizes): [NdArray, NdArray, NdArray] {
   const [dv, dw] = rmsNormGradientOracle(gatedValue(x, z), weight, dy, sizes);
   return [
-    { shape: x.shape, data: dv.data.map((g, i) => g * silu(z.data[i]!)) },
-    { shape: x.shape, data: dv.data.map((g, i) => g * x.data[i]! * siluSlope(z.data[i]!)) },
+    { shape: x.shape, data: dv.data.map((g, i) => g * silu(z.data[i])) },
+    { shape: x.shape, data: dv.data.map((g, i) => g * x.data[i] * siluSlope(z.data[i])) },
     dw,
   ];
 }

@@ -35,19 +35,19 @@ const silu = (z: Tensor): Tensor => tf.mul(z, tf.sigmoid(z));
 
 export function rmsNormPortable(inputs: readonly Tensor[], { epsilon, groups }: NormAttrs): Tensor[] {
   const [x, weight] = inputs.map((t) => sliced(t, groups)) as [Tensor, Tensor];
-  return [tf.reshape(normalised(x, weight, epsilon), inputs[0]!.shape)];
+  return [tf.reshape(normalised(x, weight, epsilon), inputs[0].shape)];
 }
 
 /** dy, x, weight → dx, dweight. */
 export function rmsNormGradientPortable(inputs: readonly Tensor[], { epsilon, groups }: NormAttrs): Tensor[] {
   const [dy, x, weight] = inputs.map((t) => sliced(t, groups)) as [Tensor, Tensor, Tensor];
   const [dx, dw] = gradients(dy, x, weight, epsilon);
-  return [tf.reshape(dx, inputs[1]!.shape), dw];
+  return [tf.reshape(dx, inputs[1].shape), dw];
 }
 
 export function gatedRmsNormPortable(inputs: readonly Tensor[], { epsilon, groups }: NormAttrs): Tensor[] {
   const [x, z, weight] = inputs.map((t) => sliced(t, groups)) as [Tensor, Tensor, Tensor];
-  return [tf.reshape(normalised(tf.mul(x, silu(z)), weight, epsilon), inputs[0]!.shape)];
+  return [tf.reshape(normalised(tf.mul(x, silu(z)), weight, epsilon), inputs[0].shape)];
 }
 
 /** dy, x, z, weight → dx, dz, dweight. */
@@ -57,5 +57,5 @@ export function gatedRmsNormGradientPortable(inputs: readonly Tensor[], { epsilo
   const [dv, dw] = gradients(dy, tf.mul(x, gate), weight, epsilon);
   const s = tf.sigmoid(z);
   const slope = tf.add(s, tf.mul(gate, tf.sub(1, s)));
-  return [tf.reshape(tf.mul(dv, gate), inputs[1]!.shape), tf.reshape(tf.mul(tf.mul(dv, x), slope), inputs[1]!.shape), dw];
+  return [tf.reshape(tf.mul(dv, gate), inputs[1].shape), tf.reshape(tf.mul(tf.mul(dv, x), slope), inputs[1].shape), dw];
 }

@@ -25,7 +25,7 @@ function scanCase(name: string, inputs: Operand[], chunk?: number): Case {
     name,
     inputs,
     call: ([x, delta, a, b, c, d]) => {
-      const { y, finalState } = selectiveScan(x!, delta!, a!, b!, c!, d!, chunk === undefined ? {} : { chunk });
+      const { y, finalState } = selectiveScan(x, delta, a, b, c, d, chunk === undefined ? {} : { chunk });
       return [y, finalState];
     },
     oracle: (t) => {
@@ -85,8 +85,8 @@ describe('selective scan', () => {
         state: {},
         functions: {
           f: (t) => {
-            const gradients = tf.grads((...v: Tensor[]) => tf.sum(tf.square(selectiveScan(v[0]!, v[1]!, v[2]!, v[3]!, v[4]!, v[5]!).y)));
-            return { outputs: Object.fromEntries(gradients(inputs.map((_, i) => t[`x${i}`]!)).map((g, i) => [`g${i}`, g])) };
+            const gradients = tf.grads((...v: Tensor[]) => tf.sum(tf.square(selectiveScan(v[0], v[1], v[2], v[3], v[4], v[5]).y)));
+            return { outputs: Object.fromEntries(gradients(inputs.map((_, i) => t[`x${i}`])).map((g, i) => [`g${i}`, g])) };
           },
         },
       });
@@ -96,7 +96,7 @@ describe('selective scan', () => {
       return result;
     });
     const [one, two, three] = await Promise.all(results);
-    for (const g of Object.values(one!)) expect(g.data.every(Number.isFinite)).toBe(true);
+    for (const g of Object.values(one)) expect(g.data.every(Number.isFinite)).toBe(true);
     expect(two).toEqual(one);
     expect(three).toEqual(one);
   });

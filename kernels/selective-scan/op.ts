@@ -23,7 +23,7 @@ export function selectiveScan(
   x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, options: { readonly chunk?: number } = {},
 ): { y: Tensor; finalState: Tensor } {
   const [y, finalState] = callFused(selectiveScanOp, [x, delta, a, b, c, d], { chunk: options.chunk ?? 32 });
-  return { y: y!, finalState: finalState! };
+  return { y: y, finalState: finalState };
 }
 
 interface ScanSizes {
@@ -36,8 +36,8 @@ interface ScanSizes {
 }
 
 function scanSizes(inputs: readonly { readonly shape: readonly number[] }[], chunk: number): ScanSizes {
-  const [B, L, E] = inputs[0]!.shape as [number, number, number];
-  return { B, L, E, N: inputs[2]!.shape[1]!, chunks: Math.ceil(L / chunk) };
+  const [B, L, E] = inputs[0].shape as [number, number, number];
+  return { B, L, E, N: inputs[2].shape[1], chunks: Math.ceil(L / chunk) };
 }
 
 function check(inputs: readonly TensorSpec[], chunk: number): ScanSizes {
@@ -52,7 +52,7 @@ function check(inputs: readonly TensorSpec[], chunk: number): ScanSizes {
     ['b', '[B, L, N]', [B, L, N]], ['c', '[B, L, N]', [B, L, N]], ['d', '[E]', [E]],
   ];
   wanted.forEach(([name, letters, shape], i) => {
-    const { shape: actual, dtype } = inputs[i]!;
+    const { shape: actual, dtype } = inputs[i];
     if (actual.join() !== shape.join()) {
       throw new RecallbenchError('E_SHAPE', `selectiveScan: ${name} is [${actual}], but with x [${B},${L},${E}] and a [${a.shape}] it must be ${letters} = [${shape}]`);
     }
@@ -83,7 +83,7 @@ export const selectiveScanOp: FusedOp<ScanAttrs> = {
   portable: selectiveScanPortable,
   gradient(dy, inputs, outputs, attrs) {
     // not inside a thunk: the tape tidies away what a thunk makes and does not return
-    const gradients = callFused(selectiveScanGradientOp, [dy, ...inputs, outputs[2]!], attrs);
+    const gradients = callFused(selectiveScanGradientOp, [dy, ...inputs, outputs[2]], attrs);
     return gradients.map((g) => () => g);
   },
   wasm(lowering, attrs) {

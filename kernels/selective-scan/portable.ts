@@ -3,7 +3,7 @@ import { tf, type Tensor } from '#engine/tf.ts';
 
 /** Steps from − to of a [B, L, …] tensor. */
 function steps(t: Tensor, from: number, to: number): Tensor {
-  return tf.slice(t, [0, from, ...t.shape.slice(2).map(() => 0)], [t.shape[0]!, to - from, ...t.shape.slice(2)]);
+  return tf.slice(t, [0, from, ...t.shape.slice(2).map(() => 0)], [t.shape[0], to - from, ...t.shape.slice(2)]);
 }
 
 /** The tensor moved `by` steps later in time; `fill` takes the first steps, and the last fall off. */

@@ -46,7 +46,7 @@ function operands({ B, L, H, P, G, N, decay }: Sizes): Case['inputs'] {
 
 function call(chunk: number, form: SsdForm): Case['call'] {
   return (t) => {
-    const { y, finalState } = ssd(t[0]!, t[1]!, t[2]!, t[3]!, t[4]!, t[5]!, { chunk, form });
+    const { y, finalState } = ssd(t[0], t[1], t[2], t[3], t[4], t[5], { chunk, form });
     return [y, finalState];
   };
 }
@@ -58,10 +58,10 @@ function caseOf(sizes: Sizes, form: SsdForm, outputs = 2): Case {
     inputs: operands(sizes),
     call: (t) => call(sizes.chunk, form)(t).slice(0, outputs),
     oracle: ([x, dt, a, b, c, d]) => {
-      const { y, finalState } = ssdOracle(x!, dt!, a!, b!, c!, d!);
+      const { y, finalState } = ssdOracle(x, dt, a, b, c, d);
       return [y, finalState].slice(0, outputs);
     },
-    oracleGradient: ([x, dt, a, b, c, d], dy) => ssdOracleGradient(x!, dt!, a!, b!, c!, d!, dy),
+    oracleGradient: ([x, dt, a, b, c, d], dy) => ssdOracleGradient(x, dt, a, b, c, d, dy),
   };
 }
 
@@ -151,11 +151,11 @@ async function everything(threads: number, sizes: Sizes, form: SsdForm): Promise
     state: {},
     functions: {
       f: (t) => {
-        const xs = operands(sizes).map((_, i) => t[`x${i}`]!);
+        const xs = operands(sizes).map((_, i) => t[`x${i}`]);
         const f = call(sizes.chunk, form);
         const [y, finalState] = f(xs);
-        const gradients = tf.grads((...v: Tensor[]) => tf.sum(tf.square(f(v)[0]!)))(xs);
-        return { outputs: { y: y!, finalState: finalState!, ...Object.fromEntries(gradients.map((g, i) => [`g${i}`, g])) } };
+        const gradients = tf.grads((...v: Tensor[]) => tf.sum(tf.square(f(v)[0])))(xs);
+        return { outputs: { y: y, finalState: finalState, ...Object.fromEntries(gradients.map((g, i) => [`g${i}`, g])) } };
       },
     },
   });
@@ -176,7 +176,7 @@ describe('sizes that do not fit', () => {
     const shapes = [[2, 5, 4, 3], [2, 5, 4], [4], [2, 5, 2, 6], [2, 5, 2, 6], [4]];
     change(shapes);
     const t = Object.fromEntries(shapes.map((shape, i) => [`x${i}`, { shape, data: new Float32Array(shape.reduce((p, q) => p * q, 1)) }]));
-    const executable = engine.compile({ state: {}, functions: { f: (x) => ({ outputs: { y: call(chunk, 'chunked')(Object.values(x))[0]! } }) } });
+    const executable = engine.compile({ state: {}, functions: { f: (x) => ({ outputs: { y: call(chunk, 'chunked')(Object.values(x))[0] } }) } });
     try {
       executable.run('f', t);
     } finally {

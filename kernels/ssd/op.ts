@@ -29,7 +29,7 @@ export function ssd(
   if (!Number.isInteger(chunk) || chunk < 1) throw new RecallbenchError('E_SHAPE', `ssd: chunk must be a whole number ≥ 1, not ${chunk}`);
   const L = x.shape[1] ?? 1;
   const [y, finalState] = callFused(ssdOp, [x, dt, a, b, c, d], { chunk: { chunked: Math.min(chunk, L), linear: 0, quadratic: L }[form] });
-  return { y: y!, finalState: finalState! };
+  return { y: y, finalState: finalState };
 }
 
 interface Sizes {
@@ -42,8 +42,8 @@ interface Sizes {
 }
 
 function sizesOf([x, , , b]: readonly { readonly shape: readonly number[] }[]): Sizes {
-  const [B, L, H, P] = x!.shape as [number, number, number, number];
-  const [, , G, N] = b!.shape as [number, number, number, number];
+  const [B, L, H, P] = x.shape as [number, number, number, number];
+  const [, , G, N] = b.shape as [number, number, number, number];
   return { B, L, H, P, G, N };
 }
 
@@ -56,7 +56,7 @@ function check(inputs: readonly TensorSpec[]): Sizes {
   if (H % G !== 0) throw new RecallbenchError('E_SHAPE', `ssd: ${H} heads (x is [${x.shape}]) cannot share ${G} groups (b is [${b.shape}]) evenly`);
   const wanted: [string, number[]][] = [['x', [B, L, H, P]], ['dt', [B, L, H]], ['a', [H]], ['b', [B, L, G, N]], ['c', [B, L, G, N]], ['d', [H]]];
   wanted.forEach(([name, shape], i) => {
-    const { shape: actual, dtype } = inputs[i]!;
+    const { shape: actual, dtype } = inputs[i];
     if (actual.join() !== shape.join()) throw new RecallbenchError('E_SHAPE', `ssd: ${name} is [${actual}], but with x [${x.shape}] and b [${b.shape}] it must be [${shape}]`);
     if (dtype !== 'float32') throw new RecallbenchError('E_SHAPE', `ssd: ${name} is ${dtype}, not float32`);
   });

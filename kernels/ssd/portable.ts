@@ -28,44 +28,44 @@ function termsOf(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor): Terms 
 
 /** [x, dt, a, b, c, d] → [y, finalState]. `chunk` tokens at a time; 0 is the recurrence. */
 export function ssdPortable([x, dt, a, b, c, d]: readonly Tensor[], chunk: number): Tensor[] {
-  const terms = termsOf(x!, dt!, a!, b!, c!);
+  const terms = termsOf(x, dt, a, b, c);
   const [y, finalState] = chunk === 0 ? recurrence(terms) : chunked(terms, chunk);
-  return [tf.add(y!, tf.mul(x!, tf.expandDims(d!, -1))), finalState!];
+  return [tf.add(y, tf.mul(x, tf.expandDims(d, -1))), finalState];
 }
 
 /** [dy, x, dt, a, b, c, d] → gradients of x, dt, a, b, c, d. */
 export function ssdGradientPortable([dy, x, dt, a, b, c, d]: readonly Tensor[], chunk: number): Tensor[] {
-  const terms = termsOf(x!, dt!, a!, b!, c!);
-  const g = chunk === 0 ? recurrenceGradient(terms, dy!) : chunkedGradient(terms, chunk, dy!);
-  const [B, L, G, N] = b!.shape as [number, number, number, number];
-  const overGroup = (t: Tensor) => tf.sum(tf.reshape(t, [B, L, G, dt!.shape[2]! / G, N]), 3);
+  const terms = termsOf(x, dt, a, b, c);
+  const g = chunk === 0 ? recurrenceGradient(terms, dy) : chunkedGradient(terms, chunk, dy);
+  const [B, L, G, N] = b.shape as [number, number, number, number];
+  const overGroup = (t: Tensor) => tf.sum(tf.reshape(t, [B, L, G, dt.shape[2]! / G, N]), 3);
   return [
-    tf.add(tf.mul(g.scaled, tf.expandDims(dt!, -1)), tf.mul(dy!, tf.expandDims(d!, -1))),
-    tf.add(tf.sum(tf.mul(x!, g.scaled), -1), tf.mul(g.alpha, a!)),
-    tf.sum(tf.mul(g.alpha, dt!), [0, 1]),
+    tf.add(tf.mul(g.scaled, tf.expandDims(dt, -1)), tf.mul(dy, tf.expandDims(d, -1))),
+    tf.add(tf.sum(tf.mul(x, g.scaled), -1), tf.mul(g.alpha, a)),
+    tf.sum(tf.mul(g.alpha, dt), [0, 1]),
     overGroup(g.b),
     overGroup(g.c),
-    tf.sum(tf.mul(dy!, x!), [0, 1, 3]),
+    tf.sum(tf.mul(dy, x), [0, 1, 3]),
   ];
 }
 
 /** [B,L,H,…] ↔ [M,Q,…]. Tokens that fill the last chunk are zeros: they decay nothing and add nothing. */
 function chunking([B, L, H]: readonly number[], chunk: number) {
-  const Q = Math.min(chunk, L!);
-  const C = Math.ceil(L! / Q);
+  const Q = Math.min(chunk, L);
+  const C = Math.ceil(L / Q);
   const turn = (t: Tensor) => tf.transpose(t, t.shape.map((_, axis) => (axis === 2 ? 3 : axis === 3 ? 2 : axis)));
   return {
     Q,
     C,
     cut(t: Tensor): Tensor {
       const rest = t.shape.slice(3);
-      const padded = tf.pad(t, t.shape.map((_, axis): [number, number] => [0, axis === 1 ? C * Q - L! : 0]));
-      return tf.reshape(turn(tf.reshape(padded, [B!, C, Q, H!, ...rest])), [B! * C * H!, Q, ...rest]);
+      const padded = tf.pad(t, t.shape.map((_, axis): [number, number] => [0, axis === 1 ? C * Q - L : 0]));
+      return tf.reshape(turn(tf.reshape(padded, [B, C, Q, H, ...rest])), [B * C * H, Q, ...rest]);
     },
     join(t: Tensor): Tensor {
       const rest = t.shape.slice(2);
-      const joined = tf.reshape(turn(tf.reshape(t, [B!, C, H!, Q, ...rest])), [B!, C * Q, H!, ...rest]);
-      return tf.slice(joined, joined.shape.map(() => 0), [B!, L!, H!, ...rest]);
+      const joined = tf.reshape(turn(tf.reshape(t, [B, C, H, Q, ...rest])), [B, C * Q, H, ...rest]);
+      return tf.slice(joined, joined.shape.map(() => 0), [B, L, H, ...rest]);
     },
   };
 }
@@ -103,9 +103,9 @@ function passStates(added: Tensor, across: Tensor, B: number, C: number, reverse
   for (let i = 0; i < C; i++) {
     const j = reverse ? C - 1 - i : i;
     before[j] = state;
-    state = tf.add(tf.mul(state, decay[j]!), perChunk[j]!);
+    state = tf.add(tf.mul(state, decay[j]), perChunk[j]);
   }
-  return { before: tf.reshape(C === 1 ? before[0]! : tf.concat(before, 1), [M, rows, columns]), last: tf.reshape(state, [B, H, rows, columns]) };
+  return { before: tf.reshape(C === 1 ? before[0] : tf.concat(before, 1), [M, rows, columns]), last: tf.reshape(state, [B, H, rows, columns]) };
 }
 
 /** The chunked algorithm (Dao & Gu 2024, §6): attention within chunks, states between them. */
@@ -115,13 +115,13 @@ function chunked({ scaled, alpha, b, c }: Terms, chunk: number): Tensor[] {
   const { between, toEnd, fromStart, across } = decaysOf(cut(alpha));
   const weights = tf.mul(between, tf.matMul(Bs, Cs, false, true)); // [M,s,t]
   const added = tf.matMul(tf.mul(X, toEnd), Bs, true, false); // [M,P,N]
-  const { before, last } = passStates(added, across, scaled.shape[0]!, C, false);
+  const { before, last } = passStates(added, across, scaled.shape[0], C, false);
   const y = tf.add(tf.matMul(weights, X, true, false), tf.mul(fromStart, tf.matMul(Cs, before, false, true)));
   return [join(y), last];
 }
 
 function chunkedGradient({ scaled, alpha, b, c }: Terms, chunk: number, dy: Tensor): TermGradients {
-  const B = scaled.shape[0]!;
+  const B = scaled.shape[0];
   const { C, cut, join } = chunking(scaled.shape, chunk);
   const [X, Bs, Cs, dY, alphas] = [cut(scaled), cut(b), cut(c), cut(dy), cut(alpha)];
   const { after, between, toEnd, fromStart, across } = decaysOf(alphas);
@@ -162,7 +162,7 @@ interface Token {
 function tokensOf({ scaled, alpha, b, c }: Terms): Token[] {
   const along = (t: Tensor, axis: number) => tf.unstack(tf.expandDims(t, axis), 1);
   const [X, decay, Bs, Cs] = [along(scaled, 4), along(tf.expandDims(tf.exp(alpha), -1), 4), along(b, 3), along(c, 3)];
-  return X.map((x, t) => ({ scaled: x, decay: decay[t]!, b: Bs[t]!, c: Cs[t]! }));
+  return X.map((x, t) => ({ scaled: x, decay: decay[t], b: Bs[t], c: Cs[t] }));
 }
 
 const next = (state: Tensor, { decay, scaled, b }: Token) => tf.tidy(() => tf.add(tf.mul(state, decay), tf.mul(scaled, b)));
@@ -201,19 +201,19 @@ function recurrenceGradient(terms: Terms, dy: Tensor): TermGradients {
   const gradients: TermGradients[] = [];
   let g = emptyState(terms); // of the state after token t
   for (let first = (kept.length - 1) * span; first >= 0; first -= span) {
-    const states = [kept[first / span]!];
-    for (let t = first; t < Math.min(L, first + span); t++) states.push(next(states.at(-1)!, tokens[t]!));
+    const states = [kept[first / span]];
+    for (let t = first; t < Math.min(L, first + span); t++) states.push(next(states.at(-1)!, tokens[t]));
     for (let t = Math.min(L, first + span) - 1; t >= first; t--) {
-      const [{ scaled, decay, b, c }, before, after] = [tokens[t]!, states[t - first]!, states[t - first + 1]!];
+      const [{ scaled, decay, b, c }, before, after] = [tokens[t], states[t - first], states[t - first + 1]];
       const [dAfter, dBefore] = tf.tidy((): [Tensor, Tensor] => {
-        const whole = tf.add(g, tf.mul(dys[t]!, c));
+        const whole = tf.add(g, tf.mul(dys[t], c));
         return [whole, tf.mul(whole, decay)];
       });
       gradients[t] = tf.tidy(() => ({
         scaled: tf.sum(tf.mul(dAfter, b), 3),
         alpha: tf.sum(tf.mul(dBefore, before), [2, 3]),
         b: tf.sum(tf.mul(dAfter, scaled), 2),
-        c: tf.sum(tf.mul(after, dys[t]!), 2),
+        c: tf.sum(tf.mul(after, dys[t]), 2),
       }));
       tf.dispose([g, dAfter]);
       g = dBefore;
