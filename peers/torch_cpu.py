@@ -188,7 +188,7 @@ class Mamba2(nn.Module):
     def __init__(self, d, layers, form, state=None, tuned=False, head=64, chunk=64, **_):
         super().__init__()
         E, N, H = 2 * d, state or 64, 2 * d // head
-        self.sizes, self.chunk, self.ssd = (E, N, H, head), chunk, self.forms[form]
+        self.sizes, self.chunk, self.ssd, self.tuned = (E, N, H, head), chunk, self.forms[form], tuned
         self.in_proj = nn.Linear(d, 2 * E + 2 * N + H, bias=False)
         self.conv = CausalConv(E + 2 * N, tuned=tuned)
         self.dt_bias = nn.Parameter(inverse_softplus_of_log_uniform(H))
@@ -200,11 +200,15 @@ class Mamba2(nn.Module):
 
     def forward(self, u):
         (E, N, H, P), (B, L, _) = self.sizes, u.shape
-        z, xbc, dt = self.in_proj(u).split([E, E + 2 * N, H], dim=-1)
+        parts = [E, E + 2 * N, H]
+        if self.tuned:                                  # three products: neither the pieces nor their gradients are copied
+            z, xbc, dt = (F.linear(u, w) for w in self.in_proj.weight.split(parts))
+        else:
+            z, xbc, dt = self.in_proj(u).split(parts, dim=-1)
         x, b, c = self.conv(xbc).split([E, N, N], dim=-1)
         x, dt = x.reshape(B, L, H, P), F.softplus(dt + self.dt_bias)                  # dt [B L H]
         y = self.ssd(x * dt.unsqueeze(-1), -dt * torch.exp(self.A_log), b, c, min(self.chunk, L))
-        y = (y + self.D.unsqueeze(-1) * x).reshape(B, L, E)
+        y = torch.addcmul(y, x, self.D.unsqueeze(-1)).reshape(B, L, E)
         return self.out_proj(self.norm(y * F.silu(z)))
 
 
@@ -298,7 +302,7 @@ class Mamba1(nn.Module):
         x = self.conv(x)
         low, b, c = self.x_proj(x).split([R, N, N], dim=-1)
         dt = F.softplus(self.dt_proj(low))
-        y = self.scan(x, dt, -torch.exp(self.A_log), b, c) + self.D * x
+        y = torch.addcmul(self.scan(x, dt, -torch.exp(self.A_log), b, c), x, self.D)
         return self.out_proj(y * F.silu(z))
 
 
