@@ -10,9 +10,22 @@ export function partials(lowering: WasmLowering, count: number, out: Operand): O
   return count === 1 || !out.used ? out : lowering.buffer(count, ...out.shape);
 }
 
-/** out = Σ over the first axis of what `partials` gave. */
+/** One sum over shares: `shares` is what `partials` gave for `count` tasks and `out`. */
+export interface PartialSum {
+  readonly shares: Operand;
+  readonly count: number;
+  readonly out: Operand;
+}
+
+/** out = Σ over the first axis of the shares, for all sums in one dispatch. */
+export function sumAllPartials(lowering: WasmLowering, sums: readonly PartialSum[]): void {
+  const due = sums.filter(({ shares, out }) => shares !== out);
+  if (due.length === 0) return;
+  const tasks = due.reduce((n, { out }) => n + Math.ceil(sizeOf(out.shape) / PART), 0);
+  lowering.dispatch('partial_sums', tasks, due.flatMap(({ shares, count, out }) => [shares, count, sizeOf(out.shape), out]));
+}
+
+/** One such sum. */
 export function sumPartials(lowering: WasmLowering, shares: Operand, count: number, out: Operand): void {
-  if (shares === out) return;
-  const size = sizeOf(out.shape);
-  lowering.dispatch('partial_sums', Math.ceil(size / PART), [shares, count, size, out]);
+  sumAllPartials(lowering, [{ shares, count, out }]);
 }

@@ -209,26 +209,19 @@ function lowerReduce(reduction: Reduction, l: Lowering): void {
   const kind = reductionKinds[reduction.kind];
   const { outer, inner } = reduction;
   let { n } = reduction;
-  let x: Operand = l.inputs[0];
-  const y: Operand = l.outputs[0];
-  if (kind === 4 || (inner === 1 && (outer > 1 || n <= GRAIN))) {
+  let x: Operand = l.inputs[0]!;
+  const y: Operand = l.outputs[0]!;
+  if (kind === 4 || (inner === 1 && (outer >= 8 || outer * n <= GRAIN))) {
     const per = Math.max(1, Math.floor(GRAIN / n));
     return l.dispatch('reduce_rows', Math.ceil(outer / per), [x, y, outer, n, kind, per]);
   }
-  if (inner === 1) {
-    // one long row: rows of partial results first
-    const chunks = Math.floor(n / GRAIN);
-    const partial = l.buffer(chunks + 1) as WasmOperand;
-    l.dispatch('reduce_rows', chunks, [x, partial, chunks, GRAIN, kind, 1]);
-    const rest = n - chunks * GRAIN;
-    if (rest > 0) l.dispatch('reduce_rows', 1, [l.inputs[0].at(chunks * GRAIN), partial.at(chunks), 1, rest, kind, 1]);
-    return l.dispatch('reduce_rows', 1, [partial, y, 1, chunks + Number(rest > 0), kind, 1]);
-  }
   for (;;) {
-    const chunk = outer >= 16 ? n : Math.max(16, Math.ceil(GRAIN / inner));
-    const chunks = Math.ceil(n / chunk);
+    const tasks = Math.min(64, Math.ceil((outer * n * inner) / (4 * GRAIN)));
+    const outers = Math.ceil(outer / tasks);
+    const rows = Math.max(16, Math.ceil(n / Math.ceil(tasks / Math.ceil(outer / outers))));
+    const chunks = Math.ceil(n / rows);
     const to = chunks === 1 ? y : l.buffer(outer, chunks, inner);
-    l.dispatch('reduce_columns', outer * chunks, [x, to, chunks, n, inner, kind, chunk]);
+    l.dispatch('reduce_columns', Math.ceil(outer / outers) * chunks, [x, to, outer, n, inner, kind, outers, rows], 512);
     if (chunks === 1) return;
     x = to;
     n = chunks;

@@ -3,7 +3,7 @@ import { RecallbenchError } from '#core/errors.ts';
 import { callFused, type FusedOp, type Operand } from '#engine/fused-op.ts';
 import type { TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
-import { partials, sumPartials } from '../partial-sums.ts';
+import { partials, sumAllPartials } from '../partial-sums.ts';
 import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from './portable.ts';
 
 /**
@@ -12,14 +12,14 @@ import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from '
  * taps are fast. E_SHAPE when sizes do not fit together.
  */
 export function causalConv(x: Tensor, weight: Tensor, bias: Tensor, options: { readonly activation: 'none' | 'silu' }): Tensor {
-  return callFused(causalConvOp, [x, weight, bias], { silu: options.activation === 'silu' })[0];
+  return callFused(causalConvOp, [x, weight, bias], { silu: options.activation === 'silu' })[0]!;
 }
 
 function check(inputs: readonly TensorSpec[]): TensorSpec {
   const [x, weight, bias] = inputs as [TensorSpec, TensorSpec, TensorSpec];
   if (x.shape.length !== 3) throw new RecallbenchError('E_SHAPE', `causalConv: x is [${x.shape}], not [B, L, C]`);
-  const C = x.shape[2];
-  if (weight.shape.length !== 2 || weight.shape[0] !== C || weight.shape[1] < 1) {
+  const C = x.shape[2]!;
+  if (weight.shape.length !== 2 || weight.shape[0] !== C || weight.shape[1]! < 1) {
     throw new RecallbenchError('E_SHAPE', `causalConv: weight is [${weight.shape}], but with x [${x.shape}] it must be [C, W] = [${C}, W ≥ 1]`);
   }
   if (bias.shape.join() !== String(C)) throw new RecallbenchError('E_SHAPE', `causalConv: bias is [${bias.shape}], but with x [${x.shape}] it must be [C] = [${C}]`);
@@ -28,18 +28,21 @@ function check(inputs: readonly TensorSpec[]): TensorSpec {
   return x;
 }
 
-/** Steps of a tile; the kernel knows the same number. */
-const TILE = 16;
-/** Elements of a task. */
-const GRAIN = 16384;
+/** Elements of a task: some 30 µs. */
+const GRAIN = 32768;
+/** Elements of a tile: what the gradient needs of it at a time stays in L1. */
+const TILE = 1024;
 
-/** Steps of a task, whole tiles: enough to be worth a task, and at least eight tasks where there are the steps. */
+/** The rows of a task and of a tile: enough to be worth a task, and at least eight tasks where there are the rows. */
 function division(x: Operand, W: number) {
   const [B, L, C] = x.shape as [number, number, number];
-  const steps = Math.min(Math.ceil(GRAIN / C), Math.ceil((B * L) / 8), L);
-  const perTask = TILE * Math.ceil(steps / TILE);
+  const wanted = Math.max(1, Math.min(Math.ceil(GRAIN / C), Math.ceil((B * L) / 8)));
+  // whole sequences, or part of one: the gradient computes what lies across a border twice
+  const perTask = wanted >= L ? L * Math.floor(wanted / L) : Math.min(L, 4 * Math.ceil(L / Math.ceil(L / wanted) / 4));
+  const tasks = perTask >= L ? Math.ceil((B * L) / perTask) : B * Math.ceil(L / perTask);
+  const tile = 4 * Math.max(1, Math.min(8, Math.round(TILE / C / 4)));
   const wide = Math.max(4, W);
-  return { L, C, perTask, tasks: B * Math.ceil(L / perTask), wide, strips: Math.ceil(C / 4) };
+  return { tasks, sizes: [B * L, L, C, W] as const, rows: [perTask, tile] as const, C, tile, wide, tapBytes: 16 * Math.ceil(C / 4) * (wide + 1) };
 }
 
 export const causalConvOp: FusedOp<ConvAttrs> = {
@@ -52,10 +55,9 @@ export const causalConvOp: FusedOp<ConvAttrs> = {
   },
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
-    const W = inputs[1].shape[1];
-    const { L, C, perTask, tasks, wide, strips } = division(inputs[0], W);
-    const scratch = 16 * (strips * (wide + 1) + 2 * TILE + wide - 1);
-    lowering.dispatch('conv_forward', tasks, [...inputs, ...outputs, L, C, W, Number(silu), perTask], scratch);
+    const W = inputs[1]!.shape[1]!;
+    const { tasks, sizes, rows, C, tile, tapBytes } = division(inputs[0]!, W);
+    lowering.dispatch('conv_forward', tasks, [...inputs, ...outputs, ...sizes, Number(silu), ...rows], tapBytes + 4 * C * (tile + 1));
   },
 };
 
@@ -67,14 +69,14 @@ const causalConvGradientOp: FusedOp<ConvAttrs> = {
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
     const [dx, dw, db] = outputs as [Operand, Operand, Operand];
-    const W = inputs[2].shape[1];
-    const { L, C, perTask, tasks, wide, strips } = division(inputs[1], W);
-    // the kernel goes over dx in any case
-    const target = dx.used ? dx : lowering.buffer(...dx.shape);
+    const W = inputs[2]!.shape[1]!;
+    const { tasks, sizes, rows, C, tile, wide, tapBytes } = division(inputs[1]!, W);
     const shares = { dw: partials(lowering, tasks, dw), db: partials(lowering, tasks, db) };
-    const scratch = 16 * (strips * (2 * (wide + 1) + 3) + 3 * TILE + 3 * (wide - 1));
-    lowering.dispatch('conv_gradient', tasks, [...inputs, target, shares.dw, shares.db, L, C, W, Number(silu), perTask], scratch);
-    sumPartials(lowering, shares.dw, tasks, dw);
-    sumPartials(lowering, shares.db, tasks, db);
+    const scratch = 2 * tapBytes + 4 * C * (2 * tile + 2 * wide + 3);
+    lowering.dispatch('conv_gradient', tasks, [...inputs, dx, shares.dw, shares.db, ...sizes, Number(silu), ...rows], scratch);
+    sumAllPartials(lowering, [
+      { shares: shares.dw, count: tasks, out: dw },
+      { shares: shares.db, count: tasks, out: db },
+    ]);
   },
 };

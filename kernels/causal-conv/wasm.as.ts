@@ -1,294 +1,374 @@
 /**
- * Causal depthwise convolution. A task owns a run of steps of one sequence and goes through it in tiles of TILE steps; in a
- * tile, a strip of four channels at a time runs down the steps, taps and window in registers. Up to four taps read and write
- * the tensors directly; more taps, and the last strip when the channels do not fill it, go through packed rows.
+ * Causal depthwise convolution. A task owns a run of rows (sequence after sequence, step after step) and goes through it in tiles
+ * of rows that stay in L1: the taps pass over four rows at a time, strips of four channels one after the other, then the
+ * activation over the whole tile. Tensors are read and written from first to last element, which is what prefetchers
+ * understand; four rows side by side are only ever read from L1. Where four does not divide the channels, the last strip begins
+ * earlier and does some channels twice. More than four taps, or fewer than four channels, go another way, which is slower.
  *
  * Strips keep their taps in scratch as vectors, bias last: [strips][W' + 1] with W' = max(W, 4), missing early taps 0.
  */
-import { arg, madd, nmadd, sigmoid4 } from '../../engine/wasm/assembly/math.as';
+import { arg, madd } from '../../engine/wasm/assembly/math.as';
+import { loadLanes, silu_gradient_run, silu_run, storeLanes } from '../silu.as';
 
-const TILE: i32 = 16;
-
-/** Four channels of rows from … to − 1, packed; rows outside 0 … length − 1 and lanes beyond the channels are 0. */
-function packRows(x: usize, row: usize, from: i32, to: i32, length: i32, lanes: i32, packed: usize): void {
-  for (let t = from; t < to; t++) {
-    v128.store(packed, f32x4.splat(0));
-    if (t >= 0 && t < length) {
-      for (let lane = 0; lane < lanes; lane++) store<f32>(packed + (lane << 2), load<f32>(x + t * row + (lane << 2)));
-    }
-    packed += 16;
-  }
-}
-
-/** The inverse of packRows for rows that exist. */
-function unpackRows(packed: usize, rows: i32, lanes: i32, x: usize, row: usize): void {
-  for (let t = 0; t < rows; t++) {
-    for (let lane = 0; lane < lanes; lane++) store<f32>(x + (lane << 2), load<f32>(packed + (lane << 2)));
-    packed += 16;
-    x += row;
-  }
+/** The first channel of a strip. */
+// @ts-ignore: decorator
+@inline
+function firstChannel(strip: i32, channels: i32): i32 {
+  return max(0, min(strip << 2, channels - 4));
 }
 
 /** Taps [C, W] and bias [C] as strips of W' taps and the bias. */
 function packTaps(weight: usize, bias: usize, channels: i32, taps: i32, wide: i32, to: usize): void {
-  memory.fill(to, 0, ((channels + 3) >> 2) * (wide + 1) << 4);
-  for (let c = 0; c < channels; c++) {
-    const strip = to + ((c >> 2) * (wide + 1) << 4) + ((c & 3) << 2);
-    for (let j = 0; j < taps; j++) {
-      store<f32>(strip + ((wide - taps + j) << 4), load<f32>(weight));
-      weight += 4;
+  const strips = (channels + 3) >> 2;
+  const lanes = min(4, channels);
+  memory.fill(to, 0, strips * (wide + 1) << 4);
+  for (let strip = 0; strip < strips; strip++) {
+    const first = firstChannel(strip, channels);
+    for (let lane = 0; lane < lanes; lane++) {
+      const at = to + (lane << 2);
+      const c = first + lane;
+      for (let j = 0; j < taps; j++) store<f32>(at + ((wide - taps + j) << 4), load<f32>(weight + ((c * taps + j) << 2)));
+      store<f32>(at + (wide << 4), load<f32>(bias + (c << 2)));
     }
-    store<f32>(strip + (wide << 4), load<f32>(bias + (c << 2)));
+    to += (wide + 1) << 4;
   }
 }
 
-/** The inverse of packTaps. */
+/** The inverse of packTaps; weight or bias may be 0, where unwanted. */
 function unpackTaps(from: usize, channels: i32, taps: i32, wide: i32, weight: usize, bias: usize): void {
   for (let c = 0; c < channels; c++) {
-    const strip = from + ((c >> 2) * (wide + 1) << 4) + ((c & 3) << 2);
-    if (weight !== 0) for (let j = 0; j < taps; j++) store<f32>(weight + ((c * taps + j) << 2), load<f32>(strip + ((wide - taps + j) << 4)));
-    if (bias !== 0) store<f32>(bias + (c << 2), load<f32>(strip + (wide << 4)));
+    const strip = c >> 2;
+    const at = from + (strip * (wide + 1) << 4) + ((c - firstChannel(strip, channels)) << 2);
+    if (weight !== 0) for (let j = 0; j < taps; j++) store<f32>(weight + ((c * taps + j) << 2), load<f32>(at + ((wide - taps + j) << 4)));
+    if (bias !== 0) store<f32>(bias + (c << 2), load<f32>(at + (wide << 4)));
   }
 }
 
+/** The first row of a task: a task is several whole sequences, or part of one. */
 // @ts-ignore: decorator
 @inline
-function activate(silu: bool, v: v128): v128 {
-  return silu ? f32x4.mul(v, sigmoid4(v)) : v;
+function firstRow(task: i32, length: i32, perTask: i32): i32 {
+  if (perTask >= length) return task * perTask;
+  const parts = (length + perTask - 1) / perTask;
+  return (task / parts) * length + (task % parts) * perTask;
 }
 
-/** dy times the derivative of the activation: SiLU′ = σ + v σ (1 − σ). */
+/** Where the rows of a task end. */
 // @ts-ignore: decorator
 @inline
-function throughSilu(v: v128, dy: v128): v128 {
-  const s = sigmoid4(v);
-  const gate = f32x4.mul(v, s);
-  return f32x4.mul(dy, f32x4.add(s, nmadd(gate, s, gate)));
+function endRow(first: i32, rows: i32, length: i32, perTask: i32): i32 {
+  return first + min(perTask, perTask >= length ? rows - first : length - (first % length));
 }
 
-/** y of one strip over `rows` steps, four taps; `history` says whether the three rows before x exist (else they count as 0). */
-// @ts-ignore: decorator
-@inline
-function fourTaps(silu: bool, x: usize, y: usize, row: usize, rows: i32, history: bool, taps: usize): void {
-  const w0 = v128.load(taps, 0);
-  const w1 = v128.load(taps, 16);
-  const w2 = v128.load(taps, 32);
-  const w3 = v128.load(taps, 48);
-  const bias = v128.load(taps, 64);
-  let x0 = f32x4.splat(0);
-  let x1 = x0;
-  let x2 = x0;
-  if (history) {
-    x0 = v128.load(x - 3 * row);
-    x1 = v128.load(x - 2 * row);
-    x2 = v128.load(x - row);
+/** Brings `bytes` > 0 of memory into the cache, in order. */
+export function conv_touch(at: usize, bytes: usize): i32 {
+  const end = at + bytes;
+  let bits: i32 = 0;
+  do {
+    bits |= load<i32>(at);
+    at += 64;
+  } while (at < end);
+  return bits;
+}
+
+/** In order; memory.copy takes longer where `to` is not in the cache. */
+export function conv_copy(to: usize, from: usize, bytes: usize): void {
+  const end = to + (bytes & ~15);
+  while (to < end) {
+    v128.store(to, v128.load(from));
+    to += 16;
+    from += 16;
   }
-  for (let i = 0; i < rows; i++) {
-    const x3 = v128.load(x);
-    v128.store(y, activate(silu, madd(w3, x3, madd(w2, x2, madd(w1, x1, madd(w0, x0, bias))))));
-    x0 = x1;
-    x1 = x2;
-    x2 = x3;
-    x += row;
-    y += row;
+  memory.copy(to, from, bytes & 15);
+}
+
+/** v of one step, four taps; the three rows before x lie at x0, x1, x2. */
+export function conv_row(x0: usize, x1: usize, x2: usize, x: usize, v: usize, channels: i32, packed: usize): void {
+  const last: usize = (channels - 4) << 2;
+  let c: usize = 0;
+  while (true) {
+    let sum = madd(v128.load(packed), v128.load(x0 + c), v128.load(packed, 64));
+    sum = madd(v128.load(packed, 16), v128.load(x1 + c), sum);
+    sum = madd(v128.load(packed, 32), v128.load(x2 + c), sum);
+    v128.store(v + c, madd(v128.load(packed, 48), v128.load(x + c), sum));
+    if (c >= last) break;
+    packed += 80;
+    c = min(c + 16, last);
   }
 }
 
-function fourTapsPlain(x: usize, y: usize, row: usize, rows: i32, history: bool, taps: usize): void {
-  fourTaps(false, x, y, row, rows, history, taps);
-}
-
-function fourTapsSilu(x: usize, y: usize, row: usize, rows: i32, history: bool, taps: usize): void {
-  fourTaps(true, x, y, row, rows, history, taps);
-}
-
-/** Pre-activation at the packed row whose window of W' rows starts at x. */
-// @ts-ignore: decorator
-@inline
-function window(x: usize, taps: usize, wide: i32): v128 {
-  let v = v128.load(taps + (wide << 4));
-  for (let j = 0; j < wide; j++) v = madd(v128.load(taps + (j << 4)), v128.load(x + (j << 4)), v);
-  return v;
-}
-
-/** Arguments: x weight bias | y | L C W, SiLU (1 or 0), steps of a task. Tasks: B × runs. Scratch: 16·(strips·(W' + 1) + 2·TILE + W' − 1) bytes. */
-export function conv_forward(args: usize, task: i32, scratch: usize): void {
-  const length = arg(args, 4);
-  const channels = arg(args, 5);
-  const taps = arg(args, 6);
-  const silu = arg(args, 7) !== 0;
-  const perTask = arg(args, 8);
-  const runs = (length + perTask - 1) / perTask;
+/** The same for four steps. */
+export function conv_four_rows(x0: usize, x1: usize, x2: usize, x: usize, v: usize, channels: i32, packed: usize): void {
   const row: usize = channels << 2;
-  const sequence: usize = (task / runs) * length * row;
-  const x: usize = arg(args, 0) + sequence;
-  const y: usize = arg(args, 3) + sequence;
-  const first = (task % runs) * perTask;
-  const end = min(length, first + perTask);
-  const wide = max(4, taps);
+  const last = row - 16;
+  let c: usize = 0;
+  while (true) {
+    const w0 = v128.load(packed);
+    const w1 = v128.load(packed, 16);
+    const w2 = v128.load(packed, 32);
+    const w3 = v128.load(packed, 48);
+    const bias = v128.load(packed, 64);
+    // one pointer steps from row to row: a pointer for each would not stay in a register
+    let from = x + c;
+    let to = v + c;
+    const a = v128.load(x0 + c);
+    const b = v128.load(x1 + c);
+    const d = v128.load(x2 + c);
+    const e = v128.load(from);
+    v128.store(to, madd(w3, e, madd(w2, d, madd(w1, b, madd(w0, a, bias)))));
+    from += row;
+    to += row;
+    const f = v128.load(from);
+    v128.store(to, madd(w3, f, madd(w2, e, madd(w1, d, madd(w0, b, bias)))));
+    from += row;
+    to += row;
+    const g = v128.load(from);
+    v128.store(to, madd(w3, g, madd(w2, f, madd(w1, e, madd(w0, d, bias)))));
+    from += row;
+    to += row;
+    v128.store(to, madd(w3, v128.load(from), madd(w2, g, madd(w1, f, madd(w0, e, bias)))));
+    if (c >= last) break;
+    packed += 80;
+    c = min(c + 16, last);
+  }
+}
+
+/** v of `rows` steps, any number of taps and channels; `before` steps of the sequence come before x. */
+function anyRows(x: usize, v: usize, before: i32, rows: i32, channels: i32, wide: i32, packed: usize): void {
+  const row: usize = channels << 2;
   const strips = (channels + 3) >> 2;
-  const tapBytes: usize = (wide + 1) << 4;
-  const packedX = scratch + strips * tapBytes;
-  const packedY = packedX + ((TILE + wide - 1) << 4);
-  packTaps(arg(args, 1), arg(args, 2), channels, taps, wide, scratch);
-  for (let t = first; t < end; t += TILE) {
-    const rows = min(TILE, end - t);
+  const lanes = min(4, channels);
+  for (let i = 0; i < rows; i++) {
     for (let strip = 0; strip < strips; strip++) {
-      const column: usize = strip << 4;
-      const at = t * row + column;
-      const tapsAt = scratch + strip * tapBytes;
-      const lanes = min(4, channels - (strip << 2));
-      if (lanes === 4 && wide === 4) {
-        if (silu) fourTapsSilu(x + at, y + at, row, rows, t > 0, tapsAt);
-        else fourTapsPlain(x + at, y + at, row, rows, t > 0, tapsAt);
-        continue;
+      const c: usize = firstChannel(strip, channels) << 2;
+      const taps = packed + (strip * (wide + 1) << 4);
+      let sum = v128.load(taps + (wide << 4));
+      for (let j = max(0, wide - 1 - before - i); j < wide; j++) {
+        sum = madd(v128.load(taps + (j << 4)), loadLanes(x + c - (wide - 1 - j) * row, lanes), sum);
       }
-      packRows(x + column, row, t - wide + 1, t + rows, length, lanes, packedX);
-      for (let i = 0; i < rows; i++) v128.store(packedY + (i << 4), activate(silu, window(packedX + (i << 4), tapsAt, wide)));
-      unpackRows(packedY, rows, lanes, y + at, row);
+      storeLanes(v + c, sum, lanes);
     }
-  }
-}
-
-/** g = dy·SiLU′(pre-activation) of one strip over `rows` steps, four taps; packed. */
-function fourTapsThroughSilu(x: usize, dy: usize, g: usize, row: usize, rows: i32, history: bool, taps: usize): void {
-  const w0 = v128.load(taps, 0);
-  const w1 = v128.load(taps, 16);
-  const w2 = v128.load(taps, 32);
-  const w3 = v128.load(taps, 48);
-  const bias = v128.load(taps, 64);
-  let x0 = f32x4.splat(0);
-  let x1 = x0;
-  let x2 = x0;
-  if (history) {
-    x0 = v128.load(x - 3 * row);
-    x1 = v128.load(x - 2 * row);
-    x2 = v128.load(x - row);
-  }
-  for (let i = 0; i < rows; i++) {
-    const x3 = v128.load(x);
-    v128.store(g, throughSilu(madd(w3, x3, madd(w2, x2, madd(w1, x1, madd(w0, x0, bias)))), v128.load(dy)));
-    x0 = x1;
-    x1 = x2;
-    x2 = x3;
     x += row;
-    dy += row;
-    g += 16;
+    v += row;
   }
 }
 
-/** dx_s = Σ_j w_j g_{s+3−j} of one strip; adds x_s g_{s+3−j} to the gradient of tap j and g_s to that of the bias. */
-function fourTapsBack(g: usize, x: usize, dx: usize, row: usize, rows: i32, taps: usize, sums: usize): void {
-  const w0 = v128.load(taps, 0);
-  const w1 = v128.load(taps, 16);
-  const w2 = v128.load(taps, 32);
-  const w3 = v128.load(taps, 48);
-  let dw0 = v128.load(sums, 0);
-  let dw1 = v128.load(sums, 16);
-  let dw2 = v128.load(sums, 32);
-  let dw3 = v128.load(sums, 48);
-  let dbias = v128.load(sums, 64);
-  let g0 = v128.load(g, 0);
-  let g1 = v128.load(g, 16);
-  let g2 = v128.load(g, 32);
+/** v of `rows` > 0 steps; `before` steps of the sequence come before x, and `zeros` is a row of zeros. */
+function preActivation(x: usize, v: usize, before: i32, rows: i32, channels: i32, wide: i32, zeros: usize, packed: usize): void {
+  if (channels < 4 || wide > 4) {
+    anyRows(x, v, before, rows, channels, wide, packed);
+    return;
+  }
+  const row: usize = channels << 2;
+  conv_touch(x, rows * row);
+  while (rows > 0) {
+    const x0 = before > 2 ? x - 3 * row : zeros;
+    const x1 = before > 1 ? x - 2 * row : zeros;
+    const x2 = before > 0 ? x - row : zeros;
+    const n = rows < 4 ? 1 : 4;
+    if (n === 4) conv_four_rows(x0, x1, x2, x, v, channels, packed);
+    else conv_row(x0, x1, x2, x, v, channels, packed);
+    x += n * row;
+    v += n * row;
+    before += n;
+    rows -= n;
+  }
+}
+
+/**
+ * Arguments: x weight bias | y | rows L C W, SiLU (1 or 0), rows of a task (a multiple of L, or of four if less than L), rows of a tile
+ * (a multiple of four). Scratch: 16·strips·(W' + 1) + 4·C·(tile + 1) bytes.
+ */
+export function conv_forward(args: usize, task: i32, scratch: usize): void {
+  const rows = arg(args, 4);
+  const length = arg(args, 5);
+  const channels = arg(args, 6);
+  const taps = arg(args, 7);
+  const silu = arg(args, 8) !== 0;
+  const perTask = arg(args, 9);
+  const tile = arg(args, 10);
+  const row: usize = channels << 2;
+  const wide = max(4, taps);
+  const zeros = scratch + (((channels + 3) >> 2) * (wide + 1) << 4);
+  const v = zeros + row;
+  packTaps(arg(args, 1), arg(args, 2), channels, taps, wide, scratch);
+  memory.fill(zeros, 0, row);
+  let r = firstRow(task, length, perTask);
+  const end = endRow(r, rows, length, perTask);
+  while (r < end) {
+    const t = r % length;
+    const n = min(min(tile, end - r), length - t);
+    const y: usize = arg(args, 3) + r * row;
+    preActivation(arg(args, 0) + r * row, v, t, n, channels, wide, zeros, scratch);
+    if (silu) silu_run(v, y, n * channels);
+    else conv_copy(y, v, n * row);
+    r += n;
+  }
+}
+
+/**
+ * Four steps, four taps: dx_s = Σ_j w_j g_{s+3−j}; adds x_s g_{s+3−j} to the gradient of tap j and g_s to that of the bias, which are
+ * packed as the taps are.
+ */
+export function conv_four_rows_gradient(g: usize, x: usize, dx: usize, channels: i32, packed: usize, sums: usize): void {
+  const row: usize = channels << 2;
+  const last = row - 16;
+  let c: usize = 0;
+  while (true) {
+    const w0 = v128.load(packed);
+    const w1 = v128.load(packed, 16);
+    const w2 = v128.load(packed, 32);
+    const w3 = v128.load(packed, 48);
+    let at = g + c;
+    let from = x + c;
+    let to = dx + c;
+    const g0 = v128.load(at);
+    at += row;
+    const g1 = v128.load(at);
+    at += row;
+    const g2 = v128.load(at);
+    at += row;
+    const g3 = v128.load(at);
+    let xs = v128.load(from);
+    v128.store(to, madd(w0, g3, madd(w1, g2, madd(w2, g1, f32x4.mul(w3, g0)))));
+    let dw0 = madd(xs, g3, v128.load(sums));
+    let dw1 = madd(xs, g2, v128.load(sums, 16));
+    let dw2 = madd(xs, g1, v128.load(sums, 32));
+    let dw3 = madd(xs, g0, v128.load(sums, 48));
+    let dbias = f32x4.add(g0, v128.load(sums, 64));
+    at += row;
+    from += row;
+    to += row;
+    const g4 = v128.load(at);
+    xs = v128.load(from);
+    v128.store(to, madd(w0, g4, madd(w1, g3, madd(w2, g2, f32x4.mul(w3, g1)))));
+    dw0 = madd(xs, g4, dw0);
+    dw1 = madd(xs, g3, dw1);
+    dw2 = madd(xs, g2, dw2);
+    dw3 = madd(xs, g1, dw3);
+    dbias = f32x4.add(g1, dbias);
+    at += row;
+    from += row;
+    to += row;
+    const g5 = v128.load(at);
+    xs = v128.load(from);
+    v128.store(to, madd(w0, g5, madd(w1, g4, madd(w2, g3, f32x4.mul(w3, g2)))));
+    dw0 = madd(xs, g5, dw0);
+    dw1 = madd(xs, g4, dw1);
+    dw2 = madd(xs, g3, dw2);
+    dw3 = madd(xs, g2, dw3);
+    dbias = f32x4.add(g2, dbias);
+    at += row;
+    from += row;
+    to += row;
+    const g6 = v128.load(at);
+    xs = v128.load(from);
+    v128.store(to, madd(w0, g6, madd(w1, g5, madd(w2, g4, f32x4.mul(w3, g3)))));
+    v128.store(sums, madd(xs, g6, dw0));
+    v128.store(sums, madd(xs, g5, dw1), 16);
+    v128.store(sums, madd(xs, g4, dw2), 32);
+    v128.store(sums, madd(xs, g3, dw3), 48);
+    v128.store(sums, f32x4.add(g3, dbias), 64);
+    if (c >= last) break;
+    packed += 80;
+    sums += 80;
+    c = min(c + 16, last);
+  }
+}
+
+/** The same for `rows` steps, any number of taps and channels. */
+function anyRowsGradient(g: usize, x: usize, dx: usize, rows: i32, channels: i32, wide: i32, packed: usize, sums: usize): void {
+  const row: usize = channels << 2;
+  const strips = (channels + 3) >> 2;
+  const lanes = min(4, channels);
   for (let i = 0; i < rows; i++) {
-    const g3 = v128.load(g, 48);
-    const xs = v128.load(x);
-    v128.store(dx, madd(w0, g3, madd(w1, g2, madd(w2, g1, f32x4.mul(w3, g0)))));
-    dw0 = madd(xs, g3, dw0);
-    dw1 = madd(xs, g2, dw1);
-    dw2 = madd(xs, g1, dw2);
-    dw3 = madd(xs, g0, dw3);
-    dbias = f32x4.add(dbias, g0);
-    g0 = g1;
-    g1 = g2;
-    g2 = g3;
-    g += 16;
+    for (let strip = 0; strip < strips; strip++) {
+      const c: usize = firstChannel(strip, channels) << 2;
+      const taps = packed + (strip * (wide + 1) << 4);
+      const sum = sums + (strip * (wide + 1) << 4);
+      const xs = loadLanes(x + c, lanes);
+      let toX = f32x4.splat(0);
+      for (let j = 0; j < wide; j++) {
+        const at = j << 4;
+        const gj = loadLanes(g + c + (wide - 1 - j) * row, lanes);
+        toX = madd(v128.load(taps + at), gj, toX);
+        v128.store(sum + at, madd(xs, gj, v128.load(sum + at)));
+      }
+      v128.store(sum + (wide << 4), f32x4.add(loadLanes(g + c, lanes), v128.load(sum + (wide << 4))));
+      storeLanes(dx + c, toX, lanes);
+    }
+    g += row;
     x += row;
     dx += row;
   }
-  v128.store(sums, dw0, 0);
-  v128.store(sums, dw1, 16);
-  v128.store(sums, dw2, 32);
-  v128.store(sums, dw3, 48);
-  v128.store(sums, dbias, 64);
 }
 
 /**
  * Gradients. g_t = dy_t·act′(pre-activation), dx_s = Σ_j w_j g_{s+W−1−j}, dw_j = Σ_s x_s g_{s+W−1−j}, dbias = Σ g. Arguments: dy x weight bias |
- * dx, dweight by task [tasks, C, W], dbias by task [tasks, C] (these two 0 where unwanted) | L C W, SiLU, steps of a task. Tasks: B × runs.
- * Scratch: 16·(strips·(2W' + 5) + 3·TILE + 3·(W' − 1)) bytes.
+ * dx, dweight by task [tasks, C, W], dbias by task [tasks, C] (each 0 where unwanted) | as conv_forward. Scratch: 32·strips·(W' + 1) + 4·C·(2·tile + 2·W' + 3)
+ * bytes.
  */
 export function conv_gradient(args: usize, task: i32, scratch: usize): void {
-  const length = arg(args, 7);
-  const channels = arg(args, 8);
-  const taps = arg(args, 9);
-  const silu = arg(args, 10) !== 0;
-  const perTask = arg(args, 11);
-  const runs = (length + perTask - 1) / perTask;
+  const rows = arg(args, 7);
+  const length = arg(args, 8);
+  const channels = arg(args, 9);
+  const taps = arg(args, 10);
+  const silu = arg(args, 11) !== 0;
+  const perTask = arg(args, 12);
+  const tile = arg(args, 13);
   const row: usize = channels << 2;
-  const sequence: usize = (task / runs) * length * row;
-  const dy: usize = arg(args, 0) + sequence;
-  const x: usize = arg(args, 1) + sequence;
-  const dx: usize = arg(args, 4) + sequence;
-  const first = (task % runs) * perTask;
-  const end = min(length, first + perTask);
   const wide = max(4, taps);
   const ahead = wide - 1;
-  const strips = (channels + 3) >> 2;
-  const tapBytes: usize = (wide + 1) << 4;
-  const sums = scratch + strips * tapBytes;
-  const carried = sums + strips * tapBytes; // [strips][3]: g of the next tile's first steps
-  const g = carried + strips * 48;
-  const packedX = g + ((TILE + ahead) << 4);
-  const packedY = packedX + ((TILE + 2 * ahead) << 4);
+  const tapBytes: usize = ((channels + 3) >> 2) * ((wide + 1) << 4);
+  const sums = scratch + tapBytes;
+  const zeros = sums + tapBytes;
+  const padded = zeros + row; // four rows of x
+  const g = padded + (row << 2);
+  // the pre-activation, and when that is done with, dx
+  const v = g + (tile + ahead) * row;
   packTaps(arg(args, 2), arg(args, 3), channels, taps, wide, scratch);
-  memory.fill(sums, 0, strips * tapBytes);
-  for (let t = first; t < end; t += TILE) {
-    const rows = min(TILE, end - t);
-    for (let strip = 0; strip < strips; strip++) {
-      const column: usize = strip << 4;
-      const at = t * row + column;
-      const tapsAt = scratch + strip * tapBytes;
-      const sumsAt = sums + strip * tapBytes;
-      const lanes = min(4, channels - (strip << 2));
-      if (lanes === 4 && wide === 4) {
-        const known = t === first ? 0 : 3;
-        const reach = min(rows + 3, length - t);
-        if (known !== 0) memory.copy(g, carried + strip * 48, 48);
-        if (silu && reach > known) {
-          fourTapsThroughSilu(x + at + known * row, dy + at + known * row, g + (known << 4), row, reach - known, t + known > 0, tapsAt);
-        } else if (!silu) {
-          for (let i = known; i < reach; i++) v128.store(g + (i << 4), v128.load(dy + at + i * row));
-        }
-        for (let i = reach; i < rows + 3; i++) v128.store(g + (i << 4), f32x4.splat(0));
-        fourTapsBack(g, x + at, dx + at, row, rows, tapsAt, sumsAt);
-        memory.copy(carried + strip * 48, g + (rows << 4), 48);
-        continue;
-      }
-      packRows(x + column, row, t - ahead, t + rows + ahead, length, lanes, packedX);
-      packRows(dy + column, row, t, t + rows + ahead, length, lanes, g);
+  memory.fill(sums, 0, tapBytes + row);
+  let r = firstRow(task, length, perTask);
+  const end = endRow(r, rows, length, perTask);
+  let known = 0; // rows of g, from r on, that the last tile has left there
+  while (r < end) {
+    const t = r % length;
+    const left = length - t;
+    const n = min(min(tile, end - r), left);
+    const x: usize = arg(args, 1) + r * row;
+    const reach = max(known, min(n + ahead, left));
+    const news = reach - known;
+    if (news > 0) {
+      const at: usize = known * row;
+      const dy: usize = arg(args, 0) + r * row + at;
       if (silu) {
-        for (let i = 0; i < rows + ahead; i++) {
-          const gAt = g + (i << 4);
-          v128.store(gAt, throughSilu(window(packedX + (i << 4), tapsAt, wide), v128.load(gAt)));
-        }
+        preActivation(x + at, v, t + known, news, channels, wide, zeros, scratch);
+        silu_gradient_run(v, dy, g + at, news * channels);
+      } else {
+        conv_copy(g + at, dy, news * row);
       }
-      for (let i = 0; i < rows; i++) {
-        const xs = v128.load(packedX + ((ahead + i) << 4));
-        let toX = f32x4.splat(0);
-        for (let j = 0; j < wide; j++) {
-          const gj = v128.load(g + ((i + ahead - j) << 4));
-          const sum = sumsAt + (j << 4);
-          toX = madd(v128.load(tapsAt + (j << 4)), gj, toX);
-          v128.store(sum, madd(xs, gj, v128.load(sum)));
-        }
-        const bias = sumsAt + (wide << 4);
-        v128.store(bias, f32x4.add(v128.load(bias), v128.load(g + (i << 4))));
-        v128.store(packedY + (i << 4), toX);
-      }
-      unpackRows(packedY, rows, lanes, dx + at, row);
     }
+    // past the end of the sequence
+    memory.fill(g + reach * row, 0, (tile + ahead - reach) * row);
+    if (channels < 4 || wide > 4) {
+      anyRowsGradient(g, x, v, n, channels, wide, scratch, sums);
+    } else {
+      const whole = n & ~3;
+      for (let i = 0; i < whole; i += 4) {
+        const at: usize = i * row;
+        conv_four_rows_gradient(g + at, x + at, v + at, channels, scratch, sums);
+      }
+      if (whole < n) {
+        const at: usize = whole * row;
+        memory.fill(padded, 0, row << 2);
+        memory.copy(padded, x + at, (n - whole) * row);
+        conv_four_rows_gradient(g + at, padded, v + at, channels, scratch, sums);
+      }
+    }
+    if (arg(args, 4) !== 0) conv_copy(arg(args, 4) + r * row, v, n * row);
+    r += n;
+    known = n === left ? 0 : ahead;
+    if (known !== 0) memory.copy(g, g + n * row, ahead * row);
   }
   let dweight: usize = arg(args, 5);
   let dbias: usize = arg(args, 6);

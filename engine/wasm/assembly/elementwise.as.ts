@@ -7,7 +7,7 @@
  * then the immediates (f32); then per step: instruction, three arguments, result register.
  * Registers: inputs, then immediates, then results; the last step's result register is −1: the output.
  */
-import { arg, exp4, log4, sigmoid4, softplus4 } from './math.as';
+import { arg, exp4, log4, madd, nmadd, sigmoid4, softplus4 } from './math.as';
 
 const BLOCK: i32 = 512;
 const BLOCK_BYTES: usize = 2048;
@@ -65,82 +65,92 @@ function slow(op: i32, x: f32, y: f32): f32 {
 }
 
 /** erf by Abramowitz & Stegun 7.1.26 (absolute error 1.5e-7). */
+// @ts-ignore: decorator
+@inline
 function erf4(x: v128): v128 {
   const a = f32x4.abs(x);
-  const t = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), f32x4.mul(f32x4.splat(0.3275911), a)));
+  const t = f32x4.div(f32x4.splat(1), madd(f32x4.splat(0.3275911), a, f32x4.splat(1)));
   let p = f32x4.splat(1.061405429);
-  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-1.453152027));
-  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(1.421413741));
-  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-0.284496736));
-  p = f32x4.mul(f32x4.add(f32x4.mul(p, t), f32x4.splat(0.254829592)), t);
-  const y = f32x4.sub(f32x4.splat(1), f32x4.mul(p, exp4(f32x4.neg(f32x4.mul(a, a)))));
+  p = madd(p, t, f32x4.splat(-1.453152027));
+  p = madd(p, t, f32x4.splat(1.421413741));
+  p = madd(p, t, f32x4.splat(-0.284496736));
+  p = f32x4.mul(madd(p, t, f32x4.splat(0.254829592)), t);
+  const y = nmadd(p, exp4(f32x4.neg(f32x4.mul(a, a))), f32x4.splat(1));
   return v128.bitselect(x, y, i32x4.splat(0x80000000));
 }
 
+// @ts-ignore: decorator
+@inline
 function tanh4(x: v128): v128 {
   // tanh x = x·(1 − x²/3 + 2x⁴/15) near 0, where 1 − 2/(e²ˣ+1) would cancel
   const e = exp4(f32x4.add(x, x));
   const far = f32x4.sub(f32x4.splat(1), f32x4.div(f32x4.splat(2), f32x4.add(e, f32x4.splat(1))));
   const z = f32x4.mul(x, x);
   let p = f32x4.splat(-0.0218694885);
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(0.0539682540));
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(-0.1333333333));
-  p = f32x4.add(f32x4.mul(p, z), f32x4.splat(0.3333333333));
-  const near = f32x4.sub(x, f32x4.mul(f32x4.mul(x, z), p));
+  p = madd(p, z, f32x4.splat(0.0539682540));
+  p = madd(p, z, f32x4.splat(-0.1333333333));
+  p = madd(p, z, f32x4.splat(0.3333333333));
+  const near = nmadd(f32x4.mul(x, z), p, x);
   return v128.bitselect(near, far, f32x4.lt(f32x4.abs(x), f32x4.splat(0.2)));
 }
 
+// `do … while` throughout: see math.as.ts
 function apply(op: i32, dst: usize, a: usize, b: usize, c: usize, bytes: usize): void {
+  let i: usize = 0;
   switch (op) {
     case 0: memory.copy(dst, a, bytes); break;
-    case 1: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.neg(v128.load(a + i))); break;
-    case 2: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.abs(v128.load(a + i))); break;
-    case 3: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, exp4(v128.load(a + i))); break;
-    case 4: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, log4(v128.load(a + i))); break;
-    case 5: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.sqrt(v128.load(a + i))); break;
-    case 6: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.div(f32x4.splat(1), f32x4.sqrt(v128.load(a + i)))); break;
-    case 7: for (let i: usize = 0; i < bytes; i += 16) { const v = v128.load(a + i); v128.store(dst + i, f32x4.mul(v, v)); } break;
-    case 8: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.div(f32x4.splat(1), v128.load(a + i))); break;
-    case 9: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, sigmoid4(v128.load(a + i))); break;
-    case 10: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, softplus4(v128.load(a + i))); break;
-    case 11: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, tanh4(v128.load(a + i))); break;
-    case 12: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.max(v128.load(a + i), f32x4.splat(0))); break;
-    case 13: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.floor(v128.load(a + i))); break;
-    case 14: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.ceil(v128.load(a + i))); break;
-    case 15: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.nearest(v128.load(a + i))); break;
-    case 16: for (let i: usize = 0; i < bytes; i += 16) {
+    case 1: do { v128.store(dst + i, f32x4.neg(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 2: do { v128.store(dst + i, f32x4.abs(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 3: do { v128.store(dst + i, exp4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 4: do { v128.store(dst + i, log4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 5: do { v128.store(dst + i, f32x4.sqrt(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 6: do { v128.store(dst + i, f32x4.div(f32x4.splat(1), f32x4.sqrt(v128.load(a + i)))); i += 16; } while (i < bytes); break;
+    case 7: do { const v = v128.load(a + i); v128.store(dst + i, f32x4.mul(v, v)); i += 16; } while (i < bytes); break;
+    case 8: do { v128.store(dst + i, f32x4.div(f32x4.splat(1), v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 9: do { v128.store(dst + i, sigmoid4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 10: do { v128.store(dst + i, softplus4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 11: do { v128.store(dst + i, tanh4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 12: do { v128.store(dst + i, f32x4.max(v128.load(a + i), f32x4.splat(0))); i += 16; } while (i < bytes); break;
+    case 13: do { v128.store(dst + i, f32x4.floor(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 14: do { v128.store(dst + i, f32x4.ceil(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 15: do { v128.store(dst + i, f32x4.nearest(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 16: do {
       const v = v128.load(a + i);
       const zero = f32x4.splat(0);
       v128.store(dst + i, f32x4.sub(one(f32x4.gt(v, zero)), one(f32x4.lt(v, zero))));
-    } break;
+      i += 16;
+    } while (i < bytes); break;
     case 17: case 18: case 22: case 23:
-      for (let i: usize = 0; i < bytes; i += 4) store<f32>(dst + i, slow(op, load<f32>(a + i), 0));
+      do { store<f32>(dst + i, slow(op, load<f32>(a + i), 0)); i += 4; } while (i < bytes);
       break;
-    case 19: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, erf4(v128.load(a + i))); break;
-    case 20: for (let i: usize = 0; i < bytes; i += 16) { const v = v128.load(a + i); v128.store(dst + i, one(f32x4.ne(v, v))); } break;
-    case 21: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.trunc(v128.load(a + i))); break;
-    case 24: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.add(v128.load(a + i), v128.load(b + i))); break;
-    case 25: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.sub(v128.load(a + i), v128.load(b + i))); break;
-    case 26: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.mul(v128.load(a + i), v128.load(b + i))); break;
-    case 27: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.div(v128.load(a + i), v128.load(b + i))); break;
-    case 28: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.max(v128.load(a + i), v128.load(b + i))); break;
-    case 29: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, f32x4.min(v128.load(a + i), v128.load(b + i))); break;
-    case 30: for (let i: usize = 0; i < bytes; i += 4) store<f32>(dst + i, slow(op, load<f32>(a + i), load<f32>(b + i))); break;
-    case 31: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, one(f32x4.lt(v128.load(a + i), v128.load(b + i)))); break;
-    case 32: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, one(f32x4.le(v128.load(a + i), v128.load(b + i)))); break;
-    case 33: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, one(f32x4.eq(v128.load(a + i), v128.load(b + i)))); break;
-    case 34: for (let i: usize = 0; i < bytes; i += 16) v128.store(dst + i, one(f32x4.ne(v128.load(a + i), v128.load(b + i)))); break;
-    case 35: for (let i: usize = 0; i < bytes; i += 16) {
+    case 19: do { v128.store(dst + i, erf4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 20: do { const v = v128.load(a + i); v128.store(dst + i, one(f32x4.ne(v, v))); i += 16; } while (i < bytes); break;
+    case 21: do { v128.store(dst + i, f32x4.trunc(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 24: do { v128.store(dst + i, f32x4.add(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 25: do { v128.store(dst + i, f32x4.sub(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 26: do { v128.store(dst + i, f32x4.mul(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 27: do { v128.store(dst + i, f32x4.div(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 28: do { v128.store(dst + i, f32x4.max(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 29: do { v128.store(dst + i, f32x4.min(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 30: do { store<f32>(dst + i, slow(op, load<f32>(a + i), load<f32>(b + i))); i += 4; } while (i < bytes); break;
+    case 31: do { v128.store(dst + i, one(f32x4.lt(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
+    case 32: do { v128.store(dst + i, one(f32x4.le(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
+    case 33: do { v128.store(dst + i, one(f32x4.eq(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
+    case 34: do { v128.store(dst + i, one(f32x4.ne(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
+    case 35: do {
       const zero = f32x4.splat(0);
       v128.store(dst + i, one(v128.and(f32x4.ne(v128.load(a + i), zero), f32x4.ne(v128.load(b + i), zero))));
-    } break;
-    case 36: for (let i: usize = 0; i < bytes; i += 16) {
+      i += 16;
+    } while (i < bytes); break;
+    case 36: do {
       const zero = f32x4.splat(0);
       v128.store(dst + i, one(v128.or(f32x4.ne(v128.load(a + i), zero), f32x4.ne(v128.load(b + i), zero))));
-    } break;
-    case 37: for (let i: usize = 0; i < bytes; i += 16) {
+      i += 16;
+    } while (i < bytes); break;
+    case 37: do {
       v128.store(dst + i, v128.bitselect(v128.load(b + i), v128.load(c + i), f32x4.ne(v128.load(a + i), f32x4.splat(0))));
-    } break;
+      i += 16;
+    } while (i < bytes); break;
   }
 }
 

@@ -28,57 +28,199 @@ function identity(kind: i32): f32 {
   return 1;
 }
 
+/** Reduces n elements in a row. */
+// @ts-ignore: decorator
+@inline
 function row(kind: i32, x: usize, n: i32): f32 {
-  let acc = f32x4.splat(identity(kind));
-  let i = 0;
-  for (; i + 4 <= n; i += 4) acc = combine4(kind, acc, v128.load(x + (<usize>i << 2)));
-  let s = combine1(kind, combine1(kind, f32x4.extract_lane(acc, 0), f32x4.extract_lane(acc, 1)), combine1(kind, f32x4.extract_lane(acc, 2), f32x4.extract_lane(acc, 3)));
-  for (; i < n; i++) s = combine1(kind, s, load<f32>(x + (<usize>i << 2)));
+  let a = f32x4.splat(identity(kind));
+  let b = a;
+  const end = x + (<usize>n << 2);
+  const pairs = x + (<usize>(n & ~7) << 2);
+  while (x < pairs) {
+    a = combine4(kind, a, v128.load(x));
+    b = combine4(kind, b, v128.load(x, 16));
+    x += 32;
+  }
+  a = combine4(kind, a, b);
+  let s = combine1(kind, combine1(kind, f32x4.extract_lane(a, 0), f32x4.extract_lane(a, 1)), combine1(kind, f32x4.extract_lane(a, 2), f32x4.extract_lane(a, 3)));
+  while (x < end) {
+    s = combine1(kind, s, load<f32>(x));
+    x += 4;
+  }
   return s;
+}
+
+// @ts-ignore: decorator
+@inline
+function eachRow(kind: i32, x: usize, y: usize, rows: i32, n: i32): void {
+  const step = <usize>n << 2;
+  while (rows > 0) {
+    store<f32>(y, row(kind, x, n));
+    x += step;
+    y += 4;
+    rows--;
+  }
+}
+
+/** The index of the first of the largest of n elements in each row. */
+function largest(x: usize, y: usize, rows: i32, n: i32): void {
+  for (let r = 0; r < rows; r++) {
+    let best = 0;
+    for (let i = 1; i < n; i++) if (load<f32>(x + (<usize>i << 2)) > load<f32>(x + (<usize>best << 2))) best = i;
+    store<i32>(y + (<usize>r << 2), best);
+    x += <usize>n << 2;
+  }
 }
 
 /** inner = 1. args: x, y, rows, n, kind, rows per task. */
 export function reduce_rows(args: usize, task: i32, scratch: usize): void {
-  const x = <usize>arg(args, 0);
-  const y = <usize>arg(args, 1);
-  const rows = arg(args, 2);
   const n = arg(args, 3);
   const kind = arg(args, 4);
-  const per = arg(args, 5);
-  const end = min(rows, (task + 1) * per);
-  for (let r = task * per; r < end; r++) {
-    const at = x + (<usize>r * <usize>n << 2);
-    if (kind == 4) {
-      let best = 0;
-      for (let i = 1; i < n; i++) if (load<f32>(at + (<usize>i << 2)) > load<f32>(at + (<usize>best << 2))) best = i;
-      store<i32>(y + (<usize>r << 2), best);
+  const first = task * arg(args, 5);
+  const rows = min(arg(args, 2) - first, arg(args, 5));
+  const x = <usize>arg(args, 0) + (<usize>first * <usize>n << 2);
+  const y = <usize>arg(args, 1) + (<usize>first << 2);
+  if (kind == 0) eachRow(0, x, y, rows, n);
+  else if (kind == 1) eachRow(1, x, y, rows, n);
+  else if (kind == 2) eachRow(2, x, y, rows, n);
+  else if (kind == 3) eachRow(3, x, y, rows, n);
+  else largest(x, y, rows, n);
+}
+
+/** Reduces long rows: the result is in memory, and takes two rows at a time from first to last element. */
+// @ts-ignore: decorator
+@inline
+function downWide(kind: i32, x: usize, y: usize, rows: i32, step: usize): void {
+  const whole = step & ~15;
+  memory.copy(y, x, step);
+  x += step;
+  rows--;
+  while (rows > 0) {
+    const x1 = rows > 1 ? x + step : 0;
+    let c: usize = 0;
+    if (x1 !== 0) {
+      while (c < whole) {
+        v128.store(y + c, combine4(kind, v128.load(y + c), combine4(kind, v128.load(x + c), v128.load(x1 + c))));
+        c += 16;
+      }
+      while (c < step) {
+        store<f32>(y + c, combine1(kind, load<f32>(y + c), combine1(kind, load<f32>(x + c), load<f32>(x1 + c))));
+        c += 4;
+      }
     } else {
-      store<f32>(y + (<usize>r << 2), row(kind, at, n));
+      while (c < step) {
+        store<f32>(y + c, combine1(kind, load<f32>(y + c), load<f32>(x + c)));
+        c += 4;
+      }
     }
+    x += step << 1;
+    rows -= 2;
   }
 }
 
-/** inner > 1. args: x, y, chunks, n, inner, kind, chunk. Task (o·chunks + c) reduces rows c·chunk … of outer o into y[o, c, :]. */
-export function reduce_columns(args: usize, task: i32, scratch: usize): void {
-  const chunks = arg(args, 2);
-  const n = arg(args, 3);
-  const inner = <usize>arg(args, 4) << 2;
-  const kind = arg(args, 5);
-  const chunk = arg(args, 6);
-  const outer = task / chunks;
-  const first = (task % chunks) * chunk;
-  const last = min(n, first + chunk);
-  const x = <usize>arg(args, 0) + <usize>outer * <usize>n * inner;
-  const y = <usize>arg(args, 1) + <usize>task * inner;
-  const wide = inner & ~15;
-  for (let j: usize = 0; j < wide; j += 16) {
-    let acc = v128.load(x + <usize>first * inner + j);
-    for (let r = first + 1; r < last; r++) acc = combine4(kind, acc, v128.load(x + <usize>r * inner + j));
-    v128.store(y + j, acc);
+/** Reduces short rows, eight vectors at a time in registers: in memory, they would wait for themselves. */
+// @ts-ignore: decorator
+@inline
+function downShort(kind: i32, x: usize, y: usize, rows: i32, step: usize): void {
+  let c: usize = 0;
+  for (; c + 128 <= step; c += 128) {
+    let at = x + c;
+    let v0 = v128.load(at);
+    let v1 = v128.load(at, 16);
+    let v2 = v128.load(at, 32);
+    let v3 = v128.load(at, 48);
+    let v4 = v128.load(at, 64);
+    let v5 = v128.load(at, 80);
+    let v6 = v128.load(at, 96);
+    let v7 = v128.load(at, 112);
+    let left = rows - 1;
+    while (left > 0) {
+      at += step;
+      v0 = combine4(kind, v0, v128.load(at));
+      v1 = combine4(kind, v1, v128.load(at, 16));
+      v2 = combine4(kind, v2, v128.load(at, 32));
+      v3 = combine4(kind, v3, v128.load(at, 48));
+      v4 = combine4(kind, v4, v128.load(at, 64));
+      v5 = combine4(kind, v5, v128.load(at, 80));
+      v6 = combine4(kind, v6, v128.load(at, 96));
+      v7 = combine4(kind, v7, v128.load(at, 112));
+      left--;
+    }
+    v128.store(y + c, v0);
+    v128.store(y + c, v1, 16);
+    v128.store(y + c, v2, 32);
+    v128.store(y + c, v3, 48);
+    v128.store(y + c, v4, 64);
+    v128.store(y + c, v5, 80);
+    v128.store(y + c, v6, 96);
+    v128.store(y + c, v7, 112);
   }
-  for (let j = wide; j < inner; j += 4) {
-    let s = load<f32>(x + <usize>first * inner + j);
-    for (let r = first + 1; r < last; r++) s = combine1(kind, s, load<f32>(x + <usize>r * inner + j));
-    store<f32>(y + j, s);
+  for (; c + 16 <= step; c += 16) {
+    let at = x + c;
+    let v = v128.load(at);
+    for (let r = 1; r < rows; r++) {
+      at += step;
+      v = combine4(kind, v, v128.load(at));
+    }
+    v128.store(y + c, v);
+  }
+  for (; c < step; c += 4) {
+    let at = x + c;
+    let s = load<f32>(at);
+    for (let r = 1; r < rows; r++) {
+      at += step;
+      s = combine1(kind, s, load<f32>(at));
+    }
+    store<f32>(y + c, s);
+  }
+}
+
+/**
+ * Reduces rows of fewer than 32 elements: as many as make whole vectors, and some more, are taken for one wide row, which is then
+ * reduced itself. Scratch: a wide row, at most 124 elements.
+ */
+// @ts-ignore: decorator
+@inline
+function downNarrow(kind: i32, x: usize, y: usize, rows: i32, step: usize, scratch: usize): void {
+  const inner = <i32>step >> 2;
+  const together = 4 * ((7 + inner) / inner);
+  const wide = rows / together;
+  downShort(kind, x, scratch, wide, together * step);
+  downShort(kind, scratch, y, together, step);
+  for (let r = wide * together; r < rows; r++) {
+    for (let c: usize = 0; c < step; c += 4) store<f32>(y + c, combine1(kind, load<f32>(y + c), load<f32>(x + r * step + c)));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function down(kind: i32, x: usize, y: usize, rows: i32, step: usize, scratch: usize): void {
+  if (step > 512) downWide(kind, x, y, rows, step);
+  else if (step < 128 && rows >= 64) downNarrow(kind, x, y, rows, step, scratch);
+  else downShort(kind, x, y, rows, step);
+}
+
+/**
+ * args: x, y, outer, n, inner, kind, outers and rows of a task. y is [outer, ⌈n / rows of a task⌉, inner]; tasks count rows first, then
+ * outers. Scratch: 512 bytes.
+ */
+export function reduce_columns(args: usize, task: i32, scratch: usize): void {
+  const n = arg(args, 3);
+  const step = <usize>arg(args, 4) << 2;
+  const kind = arg(args, 5);
+  const outers = arg(args, 6);
+  const height = arg(args, 7);
+  const chunks = (n + height - 1) / height;
+  const chunk = task % chunks;
+  const first = (task / chunks) * outers;
+  const last = min(arg(args, 2), first + outers);
+  const rows = min(height, n - chunk * height);
+  for (let outer = first; outer < last; outer++) {
+    const x = <usize>arg(args, 0) + <usize>(outer * n + chunk * height) * step;
+    const y = <usize>arg(args, 1) + <usize>(outer * chunks + chunk) * step;
+    if (kind == 0) down(0, x, y, rows, step, scratch);
+    else if (kind == 1) down(1, x, y, rows, step, scratch);
+    else if (kind == 2) down(2, x, y, rows, step, scratch);
+    else down(3, x, y, rows, step, scratch);
   }
 }
