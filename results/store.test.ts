@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RecallbenchError, type ErrorCode } from '#core/errors.ts';
+import { RecallbenchError } from '#core/errors.ts';
 import { formatLine, readLine } from './line.ts';
 import { madeUpRecord, type MadeUp } from './made-up.ts';
 import { pointId } from './point.ts';
@@ -25,7 +25,7 @@ const fresh = () => join(dir, `store-${files++}.jsonl`);
 const record = (seed: number, more: Partial<MadeUp> = {}) => madeUpRecord({ point: { model: 'mamba2', seed }, rows: 3, ...more });
 const ids = (records: readonly RunRecord[]) => records.map((r) => r.id);
 
-function codeOf(f: () => unknown): ErrorCode | string {
+function codeOf(f: () => unknown): string {
   try {
     f();
   } catch (error) {
