@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // Training speed side by side: ours (WASM engine) and PyTorch's, in turns, in one run.
 //
-//     node peers/compare.js --python /usr/bin/python3 [--only attention] [--rounds 5] [--json out.json]
+//     node peers/compare.js --python python3 [--only attention] [--rounds 5] [--no-search] [--json out.json]
 //
-// For each case PyTorch first searches its thread settings (peers/torch_cpu.py --search) and stays warm; then both sides
-// measure in turns, and the median of each side's rounds gives the ratio. Needs a built recallbench and a Python with PyTorch.
+// For each case PyTorch first searches its thread settings (peers/torch_cpu.py --search; --no-search takes all cores and a tuned
+// allocator, which is quicker and nearly always what is found) and stays warm; then both sides measure in turns, and the median of each side's rounds gives the ratio. Needs a built recallbench and a Python with PyTorch.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     only: { type: 'string' },
+    'no-search': { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
@@ -86,11 +87,16 @@ async function ours(c) {
   };
 }
 
+/** glibc's allocator told to keep its memory: what the search finds best nearly everywhere. */
+const allocator = { MALLOC_TRIM_THRESHOLD_: '1099511627776', MALLOC_TOP_PAD_: '67108864', MALLOC_MMAP_MAX_: '0' };
+
 /** PyTorch's side: a warm child process that measures on request. */
 async function theirs(c) {
   const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_cpu.py');
   const flags = Object.entries({ mixer: c.mixer, vocab: c.vocab, length: c.length, batch: c.batch, pairs: c.pairs, mode: c.mode }).flatMap(([k, v]) => [`--${k}`, String(v)]);
-  const child = spawn(values.python, [script, ...flags, '--search', '--serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = values['no-search']
+    ? spawn(values.python, [script, ...flags, '--threads', String(threads), '--serve'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...allocator } })
+    : spawn(values.python, [script, ...flags, '--search', '--serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
@@ -115,7 +121,7 @@ function median(xs) {
 }
 
 const results = [];
-const table = new Table({ head: ['case', 'ours tok/s', 'PyTorch tok/s', 'ratio', 'bar', 'PyTorch settings'] });
+const table = new Table({ head: ['case', 'ours tok/s', 'PyTorch tok/s', 'ratio', 'bar', 'PyTorch settings'], style: { head: [], border: [], compact: true } });
 for (const c of cases) {
   const name = `${c.mixer} V=${c.vocab} L=${c.length} B=${c.batch} ${c.pairs} pairs, ${c.mode}`;
   process.stderr.write(`${name} …\n`);
