@@ -209,8 +209,8 @@ function lowerReduce(reduction: Reduction, l: Lowering): void {
   const kind = reductionKinds[reduction.kind];
   const { outer, inner } = reduction;
   let { n } = reduction;
-  let x: Operand = l.inputs[0]!;
-  const y: Operand = l.outputs[0]!;
+  let x: Operand = l.inputs[0];
+  const y: Operand = l.outputs[0];
   if (kind === 4 || (inner === 1 && (outer >= 8 || outer * n <= GRAIN))) {
     const per = Math.max(1, Math.floor(GRAIN / n));
     return l.dispatch('reduce_rows', Math.ceil(outer / per), [x, y, outer, n, kind, per]);
@@ -218,10 +218,13 @@ function lowerReduce(reduction: Reduction, l: Lowering): void {
   for (;;) {
     const tasks = Math.min(64, Math.ceil((outer * n * inner) / (4 * GRAIN)));
     const outers = Math.ceil(outer / tasks);
-    const rows = Math.max(16, Math.ceil(n / Math.ceil(tasks / Math.ceil(outer / outers))));
+    const parts = Math.ceil(tasks / Math.ceil(outer / outers));
+    // pieces of rows need no second launch, but prefetchers want them long
+    const columns = inner < 256 * parts ? inner : 16 * Math.ceil(inner / parts / 16);
+    const rows = columns < inner ? n : Math.max(16, Math.ceil(n / parts));
     const chunks = Math.ceil(n / rows);
     const to = chunks === 1 ? y : l.buffer(outer, chunks, inner);
-    l.dispatch('reduce_columns', Math.ceil(outer / outers) * chunks, [x, to, outer, n, inner, kind, outers, rows], 512);
+    l.dispatch('reduce_columns', Math.ceil(outer / outers) * chunks * Math.ceil(inner / columns), [x, to, outer, n, inner, kind, outers, rows, columns], 512);
     if (chunks === 1) return;
     x = to;
     n = chunks;

@@ -12,14 +12,14 @@ import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from '
  * taps are fast. E_SHAPE when sizes do not fit together.
  */
 export function causalConv(x: Tensor, weight: Tensor, bias: Tensor, options: { readonly activation: 'none' | 'silu' }): Tensor {
-  return callFused(causalConvOp, [x, weight, bias], { silu: options.activation === 'silu' })[0]!;
+  return callFused(causalConvOp, [x, weight, bias], { silu: options.activation === 'silu' })[0];
 }
 
 function check(inputs: readonly TensorSpec[]): TensorSpec {
   const [x, weight, bias] = inputs as [TensorSpec, TensorSpec, TensorSpec];
   if (x.shape.length !== 3) throw new RecallbenchError('E_SHAPE', `causalConv: x is [${x.shape}], not [B, L, C]`);
-  const C = x.shape[2]!;
-  if (weight.shape.length !== 2 || weight.shape[0] !== C || weight.shape[1]! < 1) {
+  const C = x.shape[2];
+  if (weight.shape.length !== 2 || weight.shape[0] !== C || weight.shape[1] < 1) {
     throw new RecallbenchError('E_SHAPE', `causalConv: weight is [${weight.shape}], but with x [${x.shape}] it must be [C, W] = [${C}, W ≥ 1]`);
   }
   if (bias.shape.join() !== String(C)) throw new RecallbenchError('E_SHAPE', `causalConv: bias is [${bias.shape}], but with x [${x.shape}] it must be [C] = [${C}]`);
@@ -31,7 +31,7 @@ function check(inputs: readonly TensorSpec[]): TensorSpec {
 /** Elements of a task: some 30 µs. */
 const GRAIN = 32768;
 /** Elements of a tile: what the gradient needs of it at a time stays in L1. */
-const TILE = 1024;
+const TILE = 512;
 
 /** The rows of a task and of a tile: enough to be worth a task, and at least eight tasks where there are the rows. */
 function division(x: Operand, W: number) {
@@ -55,8 +55,8 @@ export const causalConvOp: FusedOp<ConvAttrs> = {
   },
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
-    const W = inputs[1]!.shape[1]!;
-    const { tasks, sizes, rows, C, tile, tapBytes } = division(inputs[0]!, W);
+    const W = inputs[1].shape[1];
+    const { tasks, sizes, rows, C, tile, tapBytes } = division(inputs[0], W);
     lowering.dispatch('conv_forward', tasks, [...inputs, ...outputs, ...sizes, Number(silu), ...rows], tapBytes + 4 * C * (tile + 1));
   },
 };
@@ -69,10 +69,10 @@ const causalConvGradientOp: FusedOp<ConvAttrs> = {
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
     const [dx, dw, db] = outputs as [Operand, Operand, Operand];
-    const W = inputs[2]!.shape[1]!;
-    const { tasks, sizes, rows, C, tile, wide, tapBytes } = division(inputs[1]!, W);
+    const W = inputs[2].shape[1];
+    const { tasks, sizes, rows, C, tile, wide, tapBytes } = division(inputs[1], W);
     const shares = { dw: partials(lowering, tasks, dw), db: partials(lowering, tasks, db) };
-    const scratch = 2 * tapBytes + 4 * C * (2 * tile + 2 * wide + 3);
+    const scratch = 2 * tapBytes + 4 * C * (3 * tile + 2 * wide - 1);
     lowering.dispatch('conv_gradient', tasks, [...inputs, dx, shares.dw, shares.db, ...sizes, Number(silu), ...rows], scratch);
     sumAllPartials(lowering, [
       { shares: shares.dw, count: tasks, out: dw },

@@ -8,7 +8,7 @@
  * Strips keep their taps in scratch as vectors, bias last: [strips][W' + 1] with W' = max(W, 4), missing early taps 0.
  */
 import { arg, madd } from '../../engine/wasm/assembly/math.as';
-import { loadLanes, silu_gradient_run, silu_run, storeLanes } from '../silu.as';
+import { loadLanes, storeLanes, throughSilu4, timesSigmoid4 } from '../silu.as';
 
 /** The first channel of a strip. */
 // @ts-ignore: decorator
@@ -80,6 +80,48 @@ export function conv_copy(to: usize, from: usize, bytes: usize): void {
     from += 16;
   }
   memory.copy(to, from, bytes & 15);
+}
+
+/** y = SiLU(v) of n ≥ 1 elements. Memory is idle meanwhile: reads ahead as many elements from `next` on, for the cache. */
+export function conv_silu(v: usize, y: usize, n: i32, next: usize): i32 {
+  const rest = n & 3;
+  const end: usize = (n - rest) << 2;
+  let c: usize = 0;
+  let bits: i32 = 0;
+  if (end !== 0) {
+    do {
+      const x = v128.load(v + c);
+      bits |= load<i32>(next + c);
+      v128.store(y + c, timesSigmoid4(x, x));
+      c += 16;
+    } while (c < end);
+  }
+  if (rest !== 0) {
+    const x = loadLanes(v + c, rest);
+    storeLanes(y + c, timesSigmoid4(x, x), rest);
+  }
+  return bits;
+}
+
+/** g = dy·SiLU′(v) of n ≥ 1 elements; reads ahead likewise, and copies as many elements from `from` to `to`. */
+export function conv_through_silu(v: usize, dy: usize, g: usize, n: i32, next: usize, from: usize, to: usize): i32 {
+  const rest = n & 3;
+  const end: usize = (n - rest) << 2;
+  let c: usize = 0;
+  let bits: i32 = 0;
+  if (end !== 0) {
+    do {
+      bits |= load<i32>(next + c);
+      v128.store(to + c, v128.load(from + c));
+      v128.store(g + c, throughSilu4(v128.load(v + c), v128.load(dy + c)));
+      c += 16;
+    } while (c < end);
+  }
+  if (rest !== 0) {
+    storeLanes(to + c, loadLanes(from + c, rest), rest);
+    storeLanes(g + c, throughSilu4(loadLanes(v + c, rest), loadLanes(dy + c, rest)), rest);
+  }
+  return bits;
 }
 
 /** v of one step, four taps; the three rows before x lie at x0, x1, x2. */
@@ -160,7 +202,6 @@ function preActivation(x: usize, v: usize, before: i32, rows: i32, channels: i32
     return;
   }
   const row: usize = channels << 2;
-  conv_touch(x, rows * row);
   while (rows > 0) {
     const x0 = before > 2 ? x - 3 * row : zeros;
     const x1 = before > 1 ? x - 2 * row : zeros;
@@ -195,12 +236,14 @@ export function conv_forward(args: usize, task: i32, scratch: usize): void {
   memory.fill(zeros, 0, row);
   let r = firstRow(task, length, perTask);
   const end = endRow(r, rows, length, perTask);
+  conv_touch(arg(args, 0) + r * row, min(tile, end - r) * row);
   while (r < end) {
     const t = r % length;
     const n = min(min(tile, end - r), length - t);
     const y: usize = arg(args, 3) + r * row;
-    preActivation(arg(args, 0) + r * row, v, t, n, channels, wide, zeros, scratch);
-    if (silu) silu_run(v, y, n * channels);
+    const x: usize = arg(args, 0) + r * row;
+    preActivation(x, v, t, n, channels, wide, zeros, scratch);
+    if (silu) conv_silu(v, y, n * channels, r + 2 * n <= end ? x + n * row : v);
     else conv_copy(y, v, n * row);
     r += n;
   }
@@ -305,8 +348,8 @@ function anyRowsGradient(g: usize, x: usize, dx: usize, rows: i32, channels: i32
 
 /**
  * Gradients. g_t = dy_t·act′(pre-activation), dx_s = Σ_j w_j g_{s+W−1−j}, dw_j = Σ_s x_s g_{s+W−1−j}, dbias = Σ g. Arguments: dy x weight bias |
- * dx, dweight by task [tasks, C, W], dbias by task [tasks, C] (each 0 where unwanted) | as conv_forward. Scratch: 32·strips·(W' + 1) + 4·C·(2·tile + 2·W' + 3)
- * bytes.
+ * dx, dweight by task [tasks, C, W], dbias by task [tasks, C] (each 0 where unwanted) | as conv_forward. Scratch: 32·strips·(W' + 1) +
+ * 4·C·(3·tile + 2·W' − 1) bytes.
  */
 export function conv_gradient(args: usize, task: i32, scratch: usize): void {
   const rows = arg(args, 7);
@@ -322,15 +365,17 @@ export function conv_gradient(args: usize, task: i32, scratch: usize): void {
   const tapBytes: usize = ((channels + 3) >> 2) * ((wide + 1) << 4);
   const sums = scratch + tapBytes;
   const zeros = sums + tapBytes;
-  const padded = zeros + row; // four rows of x
-  const g = padded + (row << 2);
-  // the pre-activation, and when that is done with, dx
-  const v = g + (tile + ahead) * row;
+  const v = zeros + row;
+  const g = v + (tile + ahead) * row;
+  const tileOfDx = g + (tile + ahead) * row;
   packTaps(arg(args, 2), arg(args, 3), channels, taps, wide, scratch);
   memory.fill(sums, 0, tapBytes + row);
   let r = firstRow(task, length, perTask);
   const end = endRow(r, rows, length, perTask);
+  conv_touch(arg(args, 1) + r * row, min(tile + ahead, end - r) * row);
   let known = 0; // rows of g, from r on, that the last tile has left there
+  let due = 0; // rows of dx of the last tile that are still to be copied to their place
+  let place: usize = 0;
   while (r < end) {
     const t = r % length;
     const left = length - t;
@@ -343,33 +388,39 @@ export function conv_gradient(args: usize, task: i32, scratch: usize): void {
       const dy: usize = arg(args, 0) + r * row + at;
       if (silu) {
         preActivation(x + at, v, t + known, news, channels, wide, zeros, scratch);
-        silu_gradient_run(v, dy, g + at, news * channels);
+        const next = r + reach + news <= end ? x + reach * row : v;
+        conv_through_silu(v, dy, g + at, news * channels, next, tileOfDx, due === news ? place : tileOfDx);
+        if (due === news) due = 0;
       } else {
         conv_copy(g + at, dy, news * row);
       }
     }
+    conv_copy(place, tileOfDx, due * row);
     // past the end of the sequence
     memory.fill(g + reach * row, 0, (tile + ahead - reach) * row);
     if (channels < 4 || wide > 4) {
-      anyRowsGradient(g, x, v, n, channels, wide, scratch, sums);
+      anyRowsGradient(g, x, tileOfDx, n, channels, wide, scratch, sums);
     } else {
       const whole = n & ~3;
       for (let i = 0; i < whole; i += 4) {
         const at: usize = i * row;
-        conv_four_rows_gradient(g + at, x + at, v + at, channels, scratch, sums);
+        conv_four_rows_gradient(g + at, x + at, tileOfDx + at, channels, scratch, sums);
       }
       if (whole < n) {
         const at: usize = whole * row;
-        memory.fill(padded, 0, row << 2);
-        memory.copy(padded, x + at, (n - whole) * row);
-        conv_four_rows_gradient(g + at, padded, v + at, channels, scratch, sums);
+        // v is done with
+        memory.fill(v, 0, row << 2);
+        memory.copy(v, x + at, (n - whole) * row);
+        conv_four_rows_gradient(g + at, v, tileOfDx + at, channels, scratch, sums);
       }
     }
-    if (arg(args, 4) !== 0) conv_copy(arg(args, 4) + r * row, v, n * row);
+    place = arg(args, 4) + r * row;
+    due = arg(args, 4) === 0 ? 0 : n;
     r += n;
     known = n === left ? 0 : ahead;
     if (known !== 0) memory.copy(g, g + n * row, ahead * row);
   }
+  conv_copy(place, tileOfDx, due * row);
   let dweight: usize = arg(args, 5);
   let dbias: usize = arg(args, 6);
   if (dweight !== 0) dweight += (task * channels * taps) << 2;

@@ -18,26 +18,26 @@ export interface NormOptions {
  * x [..., D], weight [D] → [..., D]. E_SHAPE when the weight is not [D] or the groups do not divide D.
  */
 export function rmsNorm(x: Tensor, weight: Tensor, options: NormOptions = {}): Tensor {
-  return callFused(rmsNormOp, [x, weight], attrs(options))[0]!;
+  return callFused(rmsNormOp, [x, weight], attrs(options))[0];
 }
 
 /**
  * rmsNorm(x ⊙ SiLU(z)): the gate first, then the norm, as Mamba-2 has it (Dao and Gu 2024, section 7.1). x, z [..., D], weight [D] → [..., D].
  */
 export function gatedRmsNorm(x: Tensor, z: Tensor, weight: Tensor, options: NormOptions = {}): Tensor {
-  return callFused(gatedRmsNormOp, [x, z, weight], attrs(options))[0]!;
+  return callFused(gatedRmsNormOp, [x, z, weight], attrs(options))[0];
 }
 
 const attrs = ({ epsilon = 1e-5, groups = 1 }: NormOptions): NormAttrs => ({ epsilon, groups });
 
 function check(name: string, inputs: readonly TensorSpec[], groups: number): TensorSpec {
-  const x = inputs[0]!;
+  const x = inputs[0];
   const weight = inputs.at(-1)!;
   const D = x.shape.at(-1);
   if (D === undefined) throw new RecallbenchError('E_SHAPE', `${name}: x is a scalar, not [..., D]`);
   if (weight.shape.join() !== String(D)) throw new RecallbenchError('E_SHAPE', `${name}: weight is [${weight.shape}], but with x [${x.shape}] it must be [D] = [${D}]`);
-  if (inputs.length === 3 && inputs[1]!.shape.join() !== x.shape.join()) {
-    throw new RecallbenchError('E_SHAPE', `${name}: z is [${inputs[1]!.shape}], but x is [${x.shape}]`);
+  if (inputs.length === 3 && inputs[1].shape.join() !== x.shape.join()) {
+    throw new RecallbenchError('E_SHAPE', `${name}: z is [${inputs[1].shape}], but x is [${x.shape}]`);
   }
   if (!Number.isInteger(groups) || groups < 1 || D % groups !== 0) throw new RecallbenchError('E_SHAPE', `${name}: ${groups} groups do not divide D = ${D}`);
   const other = inputs.find(({ dtype }) => dtype !== 'float32');
@@ -61,7 +61,7 @@ function division(x: Operand, groups: number) {
 
 function lowerForward(kernel: string, lowering: WasmLowering, x: Operand, z: Operand | 0, weight: Operand, { epsilon, groups }: NormAttrs): void {
   const { sizes, tasks, factors } = division(x, groups);
-  lowering.dispatch(kernel, tasks, [x, z, weight, lowering.outputs[0]!, ...sizes, { f32: epsilon }], 4 * factors);
+  lowering.dispatch(kernel, tasks, [x, z, weight, lowering.outputs[0], ...sizes, { f32: epsilon }], 4 * factors);
 }
 
 /** operands: dy, x, z, weight; results: dx, dz, dweight */
@@ -69,7 +69,7 @@ function lowerGradient(
   kernel: string, lowering: WasmLowering, operands: [Operand, Operand, Operand | 0, Operand], [dx, dz, dw]: [Operand, Operand | 0, Operand], { epsilon, groups }: NormAttrs,
 ): void {
   const { sizes, tasks, block, factors } = division(operands[1], groups);
-  const D = dw.shape[0]!;
+  const D = dw.shape[0];
   const shares = partials(lowering, tasks, dw);
   const blocks = dz === 0 ? 2 : 4;
   lowering.dispatch(kernel, tasks, [...operands, dx, dz, shares, ...sizes, { f32: epsilon }], 4 * (2 * factors + D + blocks * block * D));

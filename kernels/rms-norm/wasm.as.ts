@@ -4,7 +4,25 @@
  * gradient is summed over the rows of a task, and over the tasks by partial_sums.
  */
 import { arg, farg, madd, nmadd, sum4 } from '../../engine/wasm/assembly/math.as';
-import { loadLanes, silu_gate_run, silu_gate_slope_run, storeLanes } from '../silu.as';
+import { expMinus4, loadLanes, storeLanes, timesSigmoid4 } from '../silu.as';
+
+/** y = x·SiLU(z) of n ≥ 1 elements. */
+export function rms_gate(x: usize, z: usize, y: usize, n: i32): void {
+  const rest = n & 3;
+  const end: usize = (n - rest) << 2;
+  let c: usize = 0;
+  if (end !== 0) {
+    do {
+      const gate = v128.load(z + c);
+      v128.store(y + c, timesSigmoid4(f32x4.mul(v128.load(x + c), gate), gate));
+      c += 16;
+    } while (c < end);
+  }
+  if (rest !== 0) {
+    const gate = loadLanes(z + c, rest);
+    storeLanes(y + c, timesSigmoid4(f32x4.mul(loadLanes(x + c, rest), gate), gate), rest);
+  }
+}
 
 /** sums[i] = Σ v² over each of n slices. */
 export function rms_squares(v: usize, size: i32, n: i32, sums: usize): void {
@@ -94,7 +112,7 @@ function forward(gated: bool, args: usize, task: i32, scratch: usize): void {
     const n = min(block, end - first) * slices;
     const x: usize = arg(args, 0) + first * row;
     const y: usize = arg(args, 3) + first * row;
-    if (gated) silu_gate_run(x, arg(args, 1) + first * row, y, n * size);
+    if (gated) rms_gate(x, arg(args, 1) + first * row, y, n * size);
     const v = gated ? y : x;
     rms_squares(v, size, n, scratch);
     inverses(scratch, n, size, epsilon);
@@ -108,6 +126,38 @@ export function rms_forward(args: usize, task: i32, scratch: usize): void {
 
 export function rms_gated_forward(args: usize, task: i32, scratch: usize): void {
   forward(true, args, task, scratch);
+}
+
+/** Writes SiLU(z) and x·SiLU′(z) = x σ (1 + z σ e⁻ᶻ) of four elements. */
+// @ts-ignore: decorator
+@inline
+function gateAndSlope4(x: v128, z: v128, gate: usize, slope: usize, lanes: i32): void {
+  const one = f32x4.splat(1);
+  const e = expMinus4(z);
+  const s = f32x4.div(one, f32x4.add(e, one));
+  const g = f32x4.mul(z, s);
+  storeLanes(gate, g, lanes);
+  storeLanes(slope, f32x4.mul(f32x4.mul(x, s), madd(g, e, one)), lanes);
+}
+
+/**
+ * gate = SiLU(z) and slope = x·SiLU′(z) of n ≥ 1 elements. Memory is idle meanwhile: reads ahead as many elements from `next` on, for the
+ * cache.
+ */
+export function rms_gate_slope(x: usize, z: usize, gate: usize, slope: usize, n: i32, next: usize): i32 {
+  const rest = n & 3;
+  const end: usize = (n - rest) << 2;
+  let c: usize = 0;
+  let bits: i32 = 0;
+  if (end !== 0) {
+    do {
+      bits |= load<i32>(next + c);
+      gateAndSlope4(v128.load(x + c), v128.load(z + c), gate + c, slope + c, 4);
+      c += 16;
+    } while (c < end);
+  }
+  if (rest !== 0) gateAndSlope4(loadLanes(x + c, rest), loadLanes(z + c, rest), gate + c, slope + c, rest);
+  return bits;
 }
 
 /** v of four elements, which is x, or with a gate x·gate. */
@@ -296,7 +346,7 @@ function gradient(gated: bool, args: usize, task: i32, scratch: usize): void {
     const dx: usize = arg(args, 4) === 0 ? spareX : arg(args, 4) + offset;
     const dz: usize = arg(args, 5) === 0 ? spareZ : arg(args, 5) + offset;
     if (gated) {
-      silu_gate_slope_run(x, arg(args, 2) + offset, gate, slope, n * size);
+      rms_gate_slope(x, arg(args, 2) + offset, gate, slope, n * size, dy);
       rms_gated_moments(x, gate, weight, dy, size, slices, n, r, k);
     } else {
       rms_moments(x, weight, dy, size, slices, n, r, k);

@@ -87,12 +87,12 @@ export function reduce_rows(args: usize, task: i32, scratch: usize): void {
   else largest(x, y, rows, n);
 }
 
-/** Reduces long rows: the result is in memory, and takes two rows at a time from first to last element. */
+/** Reduces rows of `width` bytes, one every `step`: the result is in memory, and takes two rows at a time from first to last element. */
 // @ts-ignore: decorator
 @inline
-function downWide(kind: i32, x: usize, y: usize, rows: i32, step: usize): void {
-  const whole = step & ~15;
-  memory.copy(y, x, step);
+function downLong(kind: i32, x: usize, y: usize, rows: i32, step: usize, width: usize): void {
+  const whole = width & ~15;
+  memory.copy(y, x, width);
   x += step;
   rows--;
   while (rows > 0) {
@@ -103,12 +103,12 @@ function downWide(kind: i32, x: usize, y: usize, rows: i32, step: usize): void {
         v128.store(y + c, combine4(kind, v128.load(y + c), combine4(kind, v128.load(x + c), v128.load(x1 + c))));
         c += 16;
       }
-      while (c < step) {
+      while (c < width) {
         store<f32>(y + c, combine1(kind, load<f32>(y + c), combine1(kind, load<f32>(x + c), load<f32>(x1 + c))));
         c += 4;
       }
     } else {
-      while (c < step) {
+      while (c < width) {
         store<f32>(y + c, combine1(kind, load<f32>(y + c), load<f32>(x + c)));
         c += 4;
       }
@@ -118,12 +118,12 @@ function downWide(kind: i32, x: usize, y: usize, rows: i32, step: usize): void {
   }
 }
 
-/** Reduces short rows, eight vectors at a time in registers: in memory, they would wait for themselves. */
+/** The same, eight vectors at a time in registers: results of short rows in memory would wait for themselves. */
 // @ts-ignore: decorator
 @inline
-function downShort(kind: i32, x: usize, y: usize, rows: i32, step: usize): void {
+function downShort(kind: i32, x: usize, y: usize, rows: i32, step: usize, width: usize): void {
   let c: usize = 0;
-  for (; c + 128 <= step; c += 128) {
+  for (; c + 128 <= width; c += 128) {
     let at = x + c;
     let v0 = v128.load(at);
     let v1 = v128.load(at, 16);
@@ -155,7 +155,7 @@ function downShort(kind: i32, x: usize, y: usize, rows: i32, step: usize): void 
     v128.store(y + c, v6, 96);
     v128.store(y + c, v7, 112);
   }
-  for (; c + 16 <= step; c += 16) {
+  for (; c + 16 <= width; c += 16) {
     let at = x + c;
     let v = v128.load(at);
     for (let r = 1; r < rows; r++) {
@@ -164,7 +164,7 @@ function downShort(kind: i32, x: usize, y: usize, rows: i32, step: usize): void 
     }
     v128.store(y + c, v);
   }
-  for (; c < step; c += 4) {
+  for (; c < width; c += 4) {
     let at = x + c;
     let s = load<f32>(at);
     for (let r = 1; r < rows; r++) {
@@ -185,8 +185,8 @@ function downNarrow(kind: i32, x: usize, y: usize, rows: i32, step: usize, scrat
   const inner = <i32>step >> 2;
   const together = 4 * ((7 + inner) / inner);
   const wide = rows / together;
-  downShort(kind, x, scratch, wide, together * step);
-  downShort(kind, scratch, y, together, step);
+  downShort(kind, x, scratch, wide, together * step, together * step);
+  downShort(kind, scratch, y, together, step, step);
   for (let r = wide * together; r < rows; r++) {
     for (let c: usize = 0; c < step; c += 4) store<f32>(y + c, combine1(kind, load<f32>(y + c), load<f32>(x + r * step + c)));
   }
@@ -194,33 +194,38 @@ function downNarrow(kind: i32, x: usize, y: usize, rows: i32, step: usize, scrat
 
 // @ts-ignore: decorator
 @inline
-function down(kind: i32, x: usize, y: usize, rows: i32, step: usize, scratch: usize): void {
-  if (step > 512) downWide(kind, x, y, rows, step);
-  else if (step < 128 && rows >= 64) downNarrow(kind, x, y, rows, step, scratch);
-  else downShort(kind, x, y, rows, step);
+function down(kind: i32, x: usize, y: usize, rows: i32, step: usize, width: usize, scratch: usize): void {
+  if (width > 512) downLong(kind, x, y, rows, step, width);
+  else if (step < 128 && width === step && rows >= 64) downNarrow(kind, x, y, rows, step, scratch);
+  else downShort(kind, x, y, rows, step, width);
 }
 
 /**
- * args: x, y, outer, n, inner, kind, outers and rows of a task. y is [outer, ⌈n / rows of a task⌉, inner]; tasks count rows first, then
- * outers. Scratch: 512 bytes.
+ * args: x, y, outer, n, inner, kind, outers, rows and columns of a task. y is [outer, ⌈n / rows of a task⌉, inner]; tasks count columns
+ * first, then rows, then outers. Scratch: 512 bytes.
  */
 export function reduce_columns(args: usize, task: i32, scratch: usize): void {
   const n = arg(args, 3);
-  const step = <usize>arg(args, 4) << 2;
+  const inner = arg(args, 4);
   const kind = arg(args, 5);
   const outers = arg(args, 6);
   const height = arg(args, 7);
+  const columns = arg(args, 8);
+  const across = (inner + columns - 1) / columns;
   const chunks = (n + height - 1) / height;
-  const chunk = task % chunks;
-  const first = (task / chunks) * outers;
+  const column = (task % across) * columns;
+  const chunk = (task / across) % chunks;
+  const first = task / (across * chunks) * outers;
   const last = min(arg(args, 2), first + outers);
   const rows = min(height, n - chunk * height);
+  const step = <usize>inner << 2;
+  const width = <usize>min(columns, inner - column) << 2;
   for (let outer = first; outer < last; outer++) {
-    const x = <usize>arg(args, 0) + <usize>(outer * n + chunk * height) * step;
-    const y = <usize>arg(args, 1) + <usize>(outer * chunks + chunk) * step;
-    if (kind == 0) down(0, x, y, rows, step, scratch);
-    else if (kind == 1) down(1, x, y, rows, step, scratch);
-    else if (kind == 2) down(2, x, y, rows, step, scratch);
-    else down(3, x, y, rows, step, scratch);
+    const x = <usize>arg(args, 0) + <usize>(outer * n + chunk * height) * step + (<usize>column << 2);
+    const y = <usize>arg(args, 1) + <usize>(outer * chunks + chunk) * step + (<usize>column << 2);
+    if (kind == 0) down(0, x, y, rows, step, width, scratch);
+    else if (kind == 1) down(1, x, y, rows, step, width, scratch);
+    else if (kind == 2) down(2, x, y, rows, step, width, scratch);
+    else down(3, x, y, rows, step, width, scratch);
   }
 }
