@@ -32,13 +32,14 @@ test('state advances inside the engine, in place or by copy, whoever still reads
       // the old p is read after the new one has been made; p and q swap roles
       f: ({ d }, { p, q }) => {
         const next = tf.add(p, d);
-        return { outputs: { old: tf.mul(p, 10), sum: tf.add(next, q) }, state: { p: next, q: p } };
+        return { outputs: { old: tf.mul(p, 10), sum: tf.add(next, q), q }, state: { p: next, q: p } };
       },
     },
   });
   const d = { shape: [3], data: Float32Array.of(1, 1, 1) };
   expect([...(await executable.run('f', { d }).read())['old'].data]).toEqual([10, 20, 30]);
   const second = await executable.run('f', { d }).read();
+  expect([...second['q'].data]).toEqual([1, 2, 3]);
   expect([...second['old'].data]).toEqual([20, 30, 40]);
   expect([...second['sum'].data]).toEqual([4, 6, 8]);
   const state = await executable.readState();

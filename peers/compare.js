@@ -3,7 +3,7 @@
 //
 //     node peers/compare.js --python python3 [--only attention] [--rounds 5] [--no-search] [--json out.json]
 //
-// For each case PyTorch first searches its thread settings (peers/torch_cpu.py --search; --no-search takes all cores, which is
+// For each case PyTorch first searches its thread settings (peers/torch_step.py --search; --no-search takes all cores, which is
 // quicker and nearly always what is found) and stays warm; then all sides measure in turns, and the median of each side's rounds
 // gives the ratios. Plain cases meet PyTorch twice: as its users run it, and with glibc's allocator tuned as well (no bar).
 // Needs a built recallbench and a Python with PyTorch.
@@ -96,10 +96,12 @@ const allocator = { MALLOC_TRIM_THRESHOLD_: '1099511627776', MALLOC_TOP_PAD_: '6
 
 /** PyTorch's side: a warm child process that measures on request. */
 async function theirs(c, peer) {
-  const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_cpu.py');
+  const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_step.py');
   const sizes = { mixer: c.mixer, vocab: c.vocab, length: c.length, batch: c.batch, pairs: c.pairs, mode: c.mode, form: peer.form ?? 'auto' };
   const how = values['no-search'] ? ['--threads', String(threads)] : ['--search', '--allocator', peer.allocator];
-  const flags = [...Object.entries(sizes).flatMap(([k, v]) => [`--${k}`, String(v)]), ...how, '--serve'];
+  // a step of the indexed loop takes half a minute
+  const warm = peer.form === 'indexed' ? ['--warmup', '1'] : [];
+  const flags = [...Object.entries(sizes).flatMap(([k, v]) => [`--${k}`, String(v)]), ...how, ...warm, '--serve'];
   const env = values['no-search'] && peer.allocator === 'tuned' ? { ...process.env, ...allocator } : process.env;
   const child = spawn(values.python, [script, ...flags], { stdio: ['pipe', 'pipe', 'inherit'], env });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -127,6 +129,7 @@ function median(xs) {
 
 const results = [];
 const table = new Table({ head: ['case', 'ours tok/s', 'PyTorch tok/s', 'ratio', 'bar', 'PyTorch settings'], style: { head: [], border: [], compact: true } });
+/** Tokens per second of the median round. */
 const middle = (rounds) => median(rounds.map((r) => r.tokensPerSecond));
 for (const c of cases) {
   const name = `${c.mixer} V=${c.vocab} L=${c.length} B=${c.batch} ${c.pairs} pairs, ${c.mode}`;
@@ -147,6 +150,7 @@ for (const c of cases) {
     const { about } = peers[i];
     const b = middle(others[i]);
     table.push([name, a.toFixed(0), b.toFixed(0), (a / b).toFixed(2), bar === undefined ? '' : `≥ ${bar}`, `torch ${about.torch}, ${about.threads} threads, ${about.form ?? ''}, ${malloc} allocator`]);
+    process.stderr.write(`  ours ${a.toFixed(0)} tokens/s, PyTorch (${malloc} allocator, ${about.form ?? ''}) ${b.toFixed(0)}: ${(a / b).toFixed(2)}\n`);
     results.push({ case: { ...c, peers: undefined }, allocator: malloc, bar, threads, oursTokensPerSecond: a, peerTokensPerSecond: b, ratio: a / b, peer: about, rounds: { ours: mine, theirs: others[i] } });
   });
 }

@@ -58,7 +58,7 @@ class CaptureBackend extends tf.KernelBackend {
 }
 
 function constant(values: ArrayLike<number>, shape: number[], dtype: DType): Value {
-  const data = dtype === 'int32' ? Int32Array.from(values) : Float32Array.from(values, Number);
+  const data = dtype === 'int32' ? new Int32Array(values) : new Float32Array(values);
   return building!.constant(data, shape, dtype);
 }
 

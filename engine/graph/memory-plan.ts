@@ -7,15 +7,9 @@ export interface Lifetime {
   readonly last: number;
 }
 
-export const ALIGNMENT = 64;
-
-/** Rounds up to the alignment of every tensor. */
-export function aligned(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-}
-
-/** Offsets in the order of the lifetimes, and the size of the arena. Tensors that live at the same time never overlap. */
-export function planMemory(lifetimes: readonly Lifetime[]): { offsets: number[]; bytes: number } {
+/** Offsets in the order of the lifetimes, multiples of `alignment`, and the size of the arena. Tensors that live at the same time never overlap. */
+export function planMemory(lifetimes: readonly Lifetime[], alignment = 64): { offsets: number[]; bytes: number } {
+  const aligned = (bytes: number) => Math.ceil(bytes / alignment) * alignment;
   const order = lifetimes.map((_, i) => i).sort((a, b) => lifetimes[b].bytes - lifetimes[a].bytes || a - b);
   const offsets = new Array<number>(lifetimes.length).fill(0);
   const placed: number[] = [];

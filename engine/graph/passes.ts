@@ -3,13 +3,13 @@ import { sizeOf } from '../tensor-spec.ts';
 import { reshaped, results, root, substitute, useCounts, type Graph, type Node, type Value } from './graph.ts';
 import { broadcastView, isContiguous, join, type Arg, type Elementwise, type Step } from './elementwise.ts';
 
-/** All passes in order. */
-export function optimise(graph: Graph): Graph {
+/** All passes in order. `inputs`: how many tensors one fused elementwise program may read. */
+export function optimise(graph: Graph, { inputs = 12 }: { readonly inputs?: number } = {}): Graph {
   foldConstants(graph);
   shareEqual(graph);
   dropDead(graph);
   fuseMatMulEpilogues(graph);
-  fuseElementwise(graph);
+  fuseElementwise(graph, Math.min(12, inputs));
   dropDead(graph);
   return graph;
 }
@@ -207,10 +207,10 @@ function isRow(strides: readonly number[], shape: readonly number[], n: number):
   return shape.at(-1) === n && shape.every((d, i) => d === 1 || strides[i] === row.strides[i]);
 }
 
-const LIMIT = { inputs: 12, steps: 40 };
+const MOST_STEPS = 40;
 
 /** An elementwise node that only one elementwise node reads, in order, becomes part of it. */
-function fuseElementwise(graph: Graph): void {
+function fuseElementwise(graph: Graph, mostInputs: number): void {
   const uses = useCounts(graph);
   const producer = new Map<Value, Node>();
   const gone = new Set<Node>();
@@ -230,7 +230,7 @@ function fuseElementwise(graph: Graph): void {
           isContiguous(program.views[slot], program.shape)
             ? join({ program, inputs: node.inputs }, slot, { program: source.operation.program, inputs: source.inputs })
             : undefined;
-        if (joined === undefined || joined.inputs.length > LIMIT.inputs || joined.program.code.length > LIMIT.steps) {
+        if (joined === undefined || joined.inputs.length > mostInputs || joined.program.code.length > MOST_STEPS) {
           slot++;
           continue;
         }

@@ -4,11 +4,12 @@ import { RecallbenchError } from '#core/errors.ts';
 import { packageVersion } from '#core/package-info.ts';
 import { capture } from '../capture/capture.ts';
 import type { Engine, EngineDescription, EngineEntry, EngineOptions, Executable, HostTensors, Program, Results } from '../engine.ts';
-import { planMemory } from '../graph/memory-plan.ts';
+import { PlacedOperand, type Place } from '../graph/lowering.ts';
 import { optimise } from '../graph/passes.ts';
-import { print, results, root, type Graph, type Value } from '../graph/graph.ts';
+import { assignPlaces } from '../graph/placement.ts';
+import { print, root, type Value } from '../graph/graph.ts';
 import { sizeOf, specOf, type DType, type TensorSpec } from '../tensor-spec.ts';
-import { lower, WasmOperand, type Lowered, type Place } from './lower.ts';
+import { lower } from './lower.ts';
 import { ARENA_BASE, defaultThreads, hasRelaxedSimd, Runtime } from './runtime.ts';
 
 export interface WasmOptions extends EngineOptions {
@@ -31,80 +32,8 @@ interface Compiled {
   readonly run: () => void;
   readonly inputs: Map<string, Resident>;
   readonly outputs: Map<string, Resident>;
-}
-
-interface Copy {
-  readonly from: number;
-  readonly to: number;
-  readonly elements: number;
-}
-
-/** Puts every place at an address. Returns the arena's size. */
-function assign(graph: Graph, lowered: Lowered, runtime: Runtime, state: Map<string, Resident>): { address: Map<Place, number>; arenaBytes: number; copies: Copy[] } {
-  const address = new Map<Place, number>();
-  const { places, dispatches } = lowered;
-  for (const [name, v] of graph.state) address.set(places.get(root(v))!, state.get(name)!.address);
-  for (const v of [...graph.inputs.values(), ...graph.constants.keys()]) address.set(places.get(v)!, runtime.reserve(4 * sizeOf(v.shape)));
-
-  const end = graph.nodes.length;
-  const life = new Map<Place, { first: number; last: number }>();
-  const touch = (p: Place, node: number) => {
-    const l = life.get(p);
-    if (l === undefined) life.set(p, { first: node, last: node });
-    else l.last = Math.max(l.last, node);
-  };
-  for (const d of dispatches) for (const p of d.touches) touch(p, d.node);
-  for (const v of results(graph)) {
-    const p = places.get(root(v))!;
-    touch(p, end);
-  }
-  // a state tensor is read by nobody after the call unless it is itself a result
-  const outputs = new Set([...graph.outputs.values()].map((v) => places.get(root(v))!));
-
-  // places that share: the later one is an alias of the earlier
-  const alias = new Map<Place, Place>();
-  const final = (p: Place): Place => {
-    let at = p;
-    for (let next = alias.get(at); next !== undefined; next = alias.get(at)) at = next;
-    return at;
-  };
-  const inputCount = (node: number, p: Place) => graph.nodes[node].inputs.filter((v) => final(places.get(root(v))!) === p).length;
-  const mayOverwrite = (input: Place, output: Place, node: number): boolean =>
-    input.bytes === output.bytes && life.get(input)?.last === node && life.get(output)?.first === node && inputCount(node, input) === 1;
-
-  // a next state takes its state tensor's place when nobody reads the old value later
-  const moves: { from: Place; to: Place }[] = [];
-  for (const [name, v] of graph.nextState) {
-    const next = places.get(root(v))!;
-    const old = places.get(root(graph.state.get(name)!))!;
-    if (next === old) continue;
-    const pair = lowered.inPlace.find((p) => p.output === next && p.input === old);
-    const free = !address.has(next) && !alias.has(next) && !outputs.has(old);
-    if (free && ((pair !== undefined && mayOverwrite(old, next, pair.node)) || (life.get(old)?.last ?? -1) < (life.get(next)?.first ?? 0))) {
-      alias.set(next, old);
-      life.set(old, { first: 0, last: end });
-    } else {
-      moves.push({ from: next, to: old });
-    }
-  }
-  // all moves read before any writes: a state tensor that becomes another's next value goes through a buffer
-  const staged = moves.map((m) => (address.has(m.from) ? { bytes: m.from.bytes } : m.from));
-  for (const p of staged) if (!life.has(p)) life.set(p, { first: end, last: end });
-  for (const { output, input, node } of lowered.inPlace) {
-    const target = final(input);
-    if (alias.has(output) || address.has(output) || address.has(target) || target === final(output)) continue;
-    if (!mayOverwrite(target, output, node)) continue;
-    alias.set(output, target);
-    life.get(target)!.last = life.get(output)!.last;
-  }
-
-  const arena = [...life.keys()].filter((p) => !alias.has(p) && !address.has(p));
-  const plan = planMemory(arena.map((p) => ({ bytes: p.bytes, ...life.get(p)! })));
-  arena.forEach((p, i) => address.set(p, ARENA_BASE + plan.offsets[i]));
-  for (const p of alias.keys()) address.set(p, address.get(final(p))!);
-  const copy = (from: Place, to: Place): Copy => ({ from: address.get(from)!, to: address.get(to)!, elements: to.bytes / 4 });
-  const copies = [...moves.flatMap((m, i) => (staged[i] === m.from ? [] : [copy(m.from, staged[i])])), ...moves.map((m, i) => copy(staged[i], m.to))];
-  return { address, arenaBytes: plan.bytes, copies };
+  /** bytes to copy once the outputs are taken: one of them may be the old value of a state tensor */
+  readonly moves: readonly { readonly from: number; readonly to: number; readonly bytes: number }[];
 }
 
 class WasmExecutable implements Executable {
@@ -135,15 +64,15 @@ class WasmExecutable implements Executable {
     if (f === undefined) throw new RecallbenchError('E_NAME', `the program has no function "${name}". Known: ${Object.keys(this.#program.functions).join(', ')}.`);
     const graph = optimise(capture(f, inputs, Object.fromEntries(this.#state)));
     const lowered = lower(graph);
-    const { address, arenaBytes, copies } = assign(graph, lowered, this.#runtime, this.#state);
-    const place = (v: Value): Resident => ({ address: address.get(lowered.places.get(root(v))!)!, shape: v.shape, dtype: v.dtype });
+    const placeOf = (v: Value): Place => lowered.places.get(root(v))!;
+    const fixed = new Map<Place, number>();
+    for (const [k, v] of graph.state) fixed.set(placeOf(v), this.#state.get(k)!.address);
+    for (const v of [...graph.inputs.values(), ...graph.constants.keys()]) fixed.set(placeOf(v), this.#runtime.reserve(4 * sizeOf(v.shape)));
+    const { address, arenaBytes: [arenaBytes = 0], moves } = assignPlaces(graph, lowered, fixed, ({ offset }) => ARENA_BASE + offset, { alignment: 64 });
+    const place = (v: Value): Resident => ({ address: address.get(placeOf(v))!, shape: v.shape, dtype: v.dtype });
     for (const [v, data] of graph.constants) this.#view(place(v)).set(data);
 
-    const launches = lowered.dispatches.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof WasmOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
-    for (const { from, to, elements } of copies) {
-      const words = [from, to, 1, elements, 1, 1, 1, 0].map((i32) => ({ i32 }));
-      launches.push({ kernel: 'copy_box', tasks: 1, scratchBytes: 0, node: 0, args: [], touches: [], words });
-    }
+    const launches = lowered.launches.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof PlacedOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
     for (const l of launches) if (!this.#runtime.hasKernel(l.kernel)) throw new RecallbenchError('E_OP', `the compiled kernels have no "${l.kernel}". Remedy: npm run build.`);
 
     const wordCount = launches.reduce((n, l) => n + l.words.length, 0);
@@ -171,6 +100,7 @@ class WasmExecutable implements Executable {
       run,
       inputs: new Map([...graph.inputs].map(([k, v]) => [k, place(v)])),
       outputs: new Map([...graph.outputs].map(([k, v]) => [k, place(v)])),
+      moves: moves.map(({ from, to }) => ({ from: address.get(from)!, to: address.get(to)!, bytes: to.bytes })),
     };
   }
 
@@ -186,6 +116,7 @@ class WasmExecutable implements Executable {
     compiled.run();
     const outputs: HostTensors = {};
     for (const [k, r] of compiled.outputs) outputs[k] = { shape: r.shape, data: this.#view(r).slice() };
+    for (const { from, to, bytes } of compiled.moves) new Uint8Array(this.#runtime.memory.buffer).copyWithin(to, from, from + bytes);
     return { read: () => Promise.resolve(outputs) };
   }
 

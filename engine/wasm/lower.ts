@@ -1,61 +1,17 @@
-/** From graph nodes to kernel launches: operands with lifetimes, dispatches with arguments, nothing placed yet. */
+/** From graph nodes to launches of compiled kernels. */
 import type { KernelArg, Operand, WasmLowering } from '../fused-op.ts';
-import { sizeOf, type DType } from '../tensor-spec.ts';
+import { sizeOf } from '../tensor-spec.ts';
 import { collapse, instructions, isContiguous, rowMajor, type Elementwise, type Instruction } from '../graph/elementwise.ts';
-import { root, results, useCounts, type Graph, type Node, type Reduction, type Value } from '../graph/graph.ts';
-import { uniform } from '../graph/passes.ts';
+import type { Graph, Node, Reduction } from '../graph/graph.ts';
+import { lowerGraph, type Lowered, type PlacedOperand } from '../graph/lowering.ts';
 import { lowerMatMul } from './gemm-lowering.ts';
 
-/** What an operand names: a storage of the graph, or a buffer of one node. */
-export interface Place {
-  readonly bytes: number;
-  /** absent for buffers */
-  readonly root?: Value;
-}
-
-export class WasmOperand implements Operand {
-  readonly place: Place;
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-  readonly used: boolean;
-  readonly zero: boolean;
-  /** byte offset into the place */
-  readonly offset: number;
-  constructor(place: Place, shape: readonly number[], dtype: DType, used = true, zero = false, offset = 0) {
-    this.place = place;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.used = used;
-    this.zero = zero;
-    this.offset = offset;
-  }
-  at(elements: number): WasmOperand {
-    return new WasmOperand(this.place, this.shape, this.dtype, this.used, this.zero, this.offset + 4 * elements);
-  }
-}
-
+/** One launch of a compiled kernel. */
 export interface Dispatch {
   readonly kernel: string;
   readonly tasks: number;
   readonly args: readonly KernelArg[];
   readonly scratchBytes: number;
-  /** places that this launch may touch: they must hold their data now */
-  readonly touches: Place[];
-  /** index of the node it belongs to */
-  readonly node: number;
-}
-
-/** [output, input] storages that may share a place, if the input is not needed after the node. */
-export interface InPlace {
-  readonly output: Place;
-  readonly input: Place;
-  readonly node: number;
-}
-
-export interface Lowered {
-  readonly dispatches: Dispatch[];
-  readonly places: Map<Value, Place>;
-  readonly inPlace: InPlace[];
 }
 
 const opcode = Object.fromEntries(Object.keys(instructions).map((name, i) => [name, i])) as Record<Instruction, number>;
@@ -66,56 +22,18 @@ const GRAIN = 8192;
 const reductionKinds = { sum: 0, max: 1, min: 2, prod: 3, argmax: 4 } as const;
 
 /** Lowers every node in order. */
-export function lower(graph: Graph): Lowered {
-  const uses = useCounts(graph);
-  const places = new Map<Value, Place>();
-  const placeOf = (v: Value): Place => {
-    const r = root(v);
-    let place = places.get(r);
-    if (place === undefined) places.set(r, (place = { bytes: 4 * sizeOf(r.shape), root: r }));
-    return place;
-  };
-  for (const v of [...graph.inputs.values(), ...graph.state.values(), ...graph.constants.keys(), ...results(graph)]) placeOf(v);
-  const dispatches: Dispatch[] = [];
-  const inPlace: InPlace[] = [];
-  graph.nodes.forEach((node, index) => {
-    const inputs = node.inputs.map((v) => new WasmOperand(placeOf(v), v.shape, v.dtype, true, uniform(graph, v) === 0));
-    const outputs = node.outputs.map((v) => new WasmOperand(placeOf(v), v.shape, v.dtype, uses.has(v)));
-    const touches = [...inputs, ...outputs.filter((o) => o.used)].map((o) => o.place);
-    const lowering: Lowering = {
-      inputs,
-      outputs,
-      buffer: (...shape) => {
-        const place = { bytes: 4 * sizeOf(shape) };
-        touches.push(place);
-        return new WasmOperand(place, shape, 'float32');
-      },
+export function lower(graph: Graph): Lowered<Dispatch> {
+  return lowerGraph<Dispatch>(graph, (node, { launch, ...rest }) =>
+    lowerNode(node, {
+      ...rest,
       dispatch: (kernel, tasks, args, scratchBytes = 0) => {
-        if (tasks > 0) dispatches.push({ kernel, tasks, args, scratchBytes, touches, node: index });
+        if (tasks > 0) launch({ kernel, tasks, args, scratchBytes });
       },
-    };
-    lowerNode(node, lowering);
-    const pairs = sharablePairs(node);
-    for (const [o, i] of pairs) inPlace.push({ output: outputs[o].place, input: inputs[i].place, node: index });
-  });
-  return { dispatches, places, inPlace };
-}
-
-function sharablePairs(node: Node): readonly (readonly [number, number])[] {
-  const { operation } = node;
-  if (operation.kind === 'fused') return operation.op.inPlace ?? [];
-  if (operation.kind === 'matmul') {
-    const k = operation.product.epilogue.indexOf('addend');
-    return k < 0 ? [] : [[0, 2 + k]];
-  }
-  if (operation.kind !== 'elementwise') return [];
-  const { program } = operation;
-  return node.inputs.flatMap((v, i) =>
-    sizeOf(v.shape) === sizeOf(program.shape) && isContiguous(program.views[i], program.shape) && node.inputs.filter((u) => root(u) === root(v)).length === 1 ? [[0, i] as const] : [],
+    }),
   );
 }
 
-type Lowering = Omit<WasmLowering, 'inputs' | 'outputs'> & { readonly inputs: readonly WasmOperand[]; readonly outputs: readonly WasmOperand[] };
+type Lowering = Omit<WasmLowering, 'inputs' | 'outputs'> & { readonly inputs: readonly PlacedOperand[]; readonly outputs: readonly PlacedOperand[] };
 
 function lowerNode(node: Node, l: Lowering): void {
   const { operation } = node;
@@ -126,7 +44,7 @@ function lowerNode(node: Node, l: Lowering): void {
       return lowerReduce(operation.reduction, l);
     case 'matmul': {
       const { epilogue, ...sizes } = operation.product;
-      const [a, b, ...extra] = l.inputs as [WasmOperand, WasmOperand, ...WasmOperand[]];
+      const [a, b, ...extra] = l.inputs as [PlacedOperand, PlacedOperand, ...PlacedOperand[]];
       return lowerMatMul(l, a, b, l.outputs[0], sizes, Object.fromEntries(epilogue.map((kind, i) => [kind, extra[i]])));
     }
     case 'concat': {
@@ -167,7 +85,7 @@ function lowerNode(node: Node, l: Lowering): void {
   }
 }
 
-function copyBox(l: Lowering, x: WasmOperand, y: WasmOperand, rows: number, length: number, dims: readonly number[], strides: readonly number[]): void {
+function copyBox(l: Lowering, x: PlacedOperand, y: PlacedOperand, rows: number, length: number, dims: readonly number[], strides: readonly number[]): void {
   const per = Math.max(1, Math.floor(GRAIN / Math.max(1, length)));
   l.dispatch('copy_box', Math.ceil(rows / per), [x, y, rows, length, per, dims.length, ...dims, ...strides]);
 }

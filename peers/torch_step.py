@@ -1,12 +1,13 @@
-"""PyTorch on the CPU: how fast is one training step of the MQAR language model?
+"""PyTorch on the CPU or a GPU: how fast is one training step of the MQAR language model?
 
 A peer, not a product: the model our own engine trains, written as a PyTorch user would write it, and timed.
 Two layers, width 64, no MLP, tied head, AdamW; the sequence mixer is attention, Mamba-2 or Mamba-1.
 
-    python torch_cpu.py --mixer mamba2 --vocab 256 --length 64 --batch 64 --pairs 8 --mode scored --json
-    python torch_cpu.py --mixer attention --search --json      which thread settings are best here?
-    python torch_cpu.py --mixer attention --search --serve     then stay warm and measure on request
-    python torch_cpu.py --check                                forms agree, parameter counts, the loss falls
+    python torch_step.py --mixer mamba2 --vocab 256 --length 64 --batch 64 --pairs 8 --mode scored --json
+    python torch_step.py --mixer attention --search --json      which thread settings are best here?
+    python torch_step.py --mixer attention --search --serve     then stay warm and measure on request
+    python torch_step.py --mixer mamba2 --device cuda --length 256 --batch 1024 --pairs 64 --compile --json
+    python torch_step.py --check                                forms agree, parameter counts, the loss falls
 
 --mode plain    logits at every position, cross-entropy with ignore_index: as its users write it
 --mode scored   tuned: logits only where a target is scored, denormals flushed, the faster forms of each operation
@@ -97,14 +98,14 @@ def inverse_softplus_of_log_uniform(n, low=1e-3, high=1e-1, floor=1e-4):
 
 def attend_softmax(q, k, v):                            # [B L D] each, one head
     L = q.shape[1]
-    mask = torch.full((L, L), -1e4, dtype=q.dtype).triu(1)
+    mask = torch.full((L, L), -1e4, dtype=q.dtype, device=q.device).triu(1)
     scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1]) + mask
     return torch.softmax(scores, dim=-1) @ v
 
 
 def attend_baddbmm(q, k, v):                            # mask and scale inside the product
     B, L, D = q.shape
-    mask = torch.full((L, L), -1e4, dtype=q.dtype).triu(1).expand(B, L, L)
+    mask = torch.full((L, L), -1e4, dtype=q.dtype, device=q.device).triu(1).expand(B, L, L)
     return torch.softmax(torch.baddbmm(mask, q, k.transpose(1, 2), alpha=1 / math.sqrt(D)), dim=-1) @ v
 
 
@@ -135,8 +136,8 @@ def segsum(a):
     """[... T] -> [... T T]: sum of a over (s, t], -inf above the diagonal; masked first, so nothing cancels."""
     T = a.shape[-1]
     a = a.unsqueeze(-1).expand(*a.shape, T)
-    a = a.masked_fill(~torch.ones(T, T, dtype=torch.bool).tril(-1), 0).cumsum(-2)
-    return a.masked_fill(~torch.ones(T, T, dtype=torch.bool).tril(0), -math.inf)
+    a = a.masked_fill(~torch.ones(T, T, dtype=torch.bool, device=a.device).tril(-1), 0).cumsum(-2)
+    return a.masked_fill(~torch.ones(T, T, dtype=torch.bool, device=a.device).tril(0), -math.inf)
 
 
 def ssd_einsum(x, a, b, c, chunk):
@@ -165,7 +166,7 @@ def ssd_shared(x, a, b, c, chunk):
     x = x.reshape(B * C, chunk, H, P).transpose(1, 2)                                 # [BC H Q P]
     b, c = b.reshape(B * C, chunk, N), c.reshape(B * C, chunk, N)
     total = a.reshape(B * C, chunk, H).transpose(1, 2).cumsum(-1)                     # [BC H Q]
-    future = torch.ones(chunk, chunk, dtype=torch.bool).triu(1)
+    future = torch.ones(chunk, chunk, dtype=torch.bool, device=x.device).triu(1)
     decay = torch.exp((total.unsqueeze(-1) - total.unsqueeze(-2)).masked_fill(future, -math.inf))
     y = (torch.bmm(c, b.transpose(1, 2)).unsqueeze(1) * decay) @ x                    # [BC H Q P]
     if C > 1:
@@ -341,14 +342,15 @@ class Trainer:
         torch.manual_seed(args.seed)
         rng, tuned = np.random.default_rng(args.seed), args.mode == "scored"
         self.args, self.form, self.losses, self.n = args, form, [], 0
-        self.model = LanguageModel(args.mixer, args.vocab, args.length, form, args.width, args.layers, args.state, tuned)
+        self.model = LanguageModel(args.mixer, args.vocab, args.length, form, args.width, args.layers, args.state, tuned).to(args.device)
         self.optimizer = self.adamw(tuned)
         self.loss = torch.compile(self.loss_of) if args.compile else self.loss_of
         self.batches = []
         for _ in range(args.batches):
             tokens, targets = mqar(rng, args.vocab, args.length, args.batch, args.pairs)
             scored = (targets.flatten() != IGNORE).nonzero().flatten() if tuned else None
-            self.batches.append((tokens, targets.flatten()[scored] if tuned else targets.flatten(), scored))
+            batch = tokens, targets.flatten()[scored] if tuned else targets.flatten(), scored
+            self.batches.append(tuple(t if t is None else t.to(args.device) for t in batch))
 
     def adamw(self, tuned):
         make = lambda **kw: torch.optim.AdamW(self.model.parameters(), lr=self.args.lr, weight_decay=0.1, **kw)
@@ -385,7 +387,7 @@ class Trainer:
         a, median = self.args, statistics.median(ms)
         return {
             "mixer": a.mixer, "vocab": a.vocab, "length": a.length, "batch": a.batch, "pairs": a.pairs,
-            "mode": a.mode, "form": self.form, "compile": a.compile, "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name() if a.device == "cuda" else "cpu", "mode": a.mode, "form": self.form, "compile": a.compile, "threads": torch.get_num_threads(),
             "tokensPerSecond": round(a.batch * a.length / median * 1e3, 1),
             "stepMsMedian": round(median, 4), "stepMsMean": round(statistics.fmean(ms), 4),
             "stepMsQuarter": round(float(np.quantile(ms, 0.25)), 4), "stepMsMin": round(min(ms), 4), "steps": len(ms),
@@ -574,6 +576,7 @@ def parser():
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--pairs", type=int, default=4)
     p.add_argument("--mode", choices=("plain", "scored"), default="plain")
+    p.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     p.add_argument("--form", default="auto", help="one form of the mixer instead of the fastest one the mode allows")
     p.add_argument("--compile", action="store_true", help="torch.compile the loss (2.x, needs a C++ compiler)")
     p.add_argument("--width", type=int, default=64)
