@@ -1,11 +1,14 @@
 #!/usr/bin/env node
-// Where the time of a training step goes: every kernel launch of the captured step, by time.
+// How long a training step takes, and where the time goes: every kernel launch of the captured step, by time.
 //
-//     node bench/step.js --model mamba2 -V 8192 -L 64 -B 64 --pairs 4 [--threads 2] [--graph] [--launches]
+//     node bench/step.js --model mamba2 -V 8192 -L 64 -B 64 --pairs 4 [--engine webgpu] [--threads 2] [--graph] [--launches] [--json]
+//
+// First whole steps are timed as training does them, losses read some steps late; then each launch by itself.
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { rng } from '../dist/core/random.js';
 import { openWasm } from '../dist/engine/wasm/engine.js';
+import { openWebgpu } from '../dist/engine/webgpu/engine.js';
 import { batcher } from '../dist/harness/batch.js';
 import { openPoint } from '../dist/harness/open-point.js';
 import { adamWHyper, trainingProgram } from '../dist/models/optimizer.js';
@@ -20,10 +23,13 @@ const { values } = parseArgs({
     pairs: { type: 'string', default: '4' },
     width: { type: 'string', short: 'D', default: '64' },
     state: { type: 'string', short: 'N' },
+    engine: { type: 'string', default: 'wasm' },
+    precision: { type: 'string', default: 'fp32' },
     threads: { type: 'string', default: '2' },
     steps: { type: 'string', default: '40' },
     graph: { type: 'boolean' },
     launches: { type: 'boolean' },
+    json: { type: 'boolean' },
   },
 });
 const [vocabSize, seqLen, batch, pairs, steps] = [values.vocab, values.length, values.batch, values.pairs, values.steps].map(Number);
@@ -42,19 +48,54 @@ const open = openPoint(
     lr: 1e-3,
   }),
 );
-let compiled;
-const engine = await openWasm({ threads: Number(values.threads), profile: (c) => (compiled = c) });
-const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1 }));
-const fill = batcher(open.train[0].task, batch);
-const times = [];
-for (let step = 0; step < steps + 30; step++) {
-  if (step === 30) compiled.milliseconds.fill(0);
-  const own = rng(1).fork(step);
+const WARM = 10;
+/** steps whose losses are still under way when the next step starts */
+const LATE = 8;
+
+/** Trains some steps; tells how long the later ones took on average, and how long the host was busy with each. */
+async function train(profile) {
+  const engine = values.engine === 'webgpu' ? await openWebgpu({ precision: values.precision, profile }) : await openWasm({ threads: Number(values.threads), profile });
+  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1 }));
+  const fill = batcher(open.train[0].task, batch);
+  const pending = [];
+  let loss;
+  const losses = async (keep) => {
+    while (pending.length > keep) loss = (await pending.shift().read()).loss.data[0];
+  };
   const began = performance.now();
-  const data = fill((i) => own.fork(i));
-  await executable.run('train', { ...data, hyper: adamWHyper(1e-3, step + 1) }).read();
-  if (step >= 30) times.push(performance.now() - began);
+  let [start, host, first] = [0, 0, 0];
+  for (let step = 0; step < steps + WARM; step++) {
+    if (step === 1) {
+      await losses(0);
+      first = performance.now() - began;
+    }
+    if (step === WARM) {
+      await losses(0);
+      profile?.warm();
+      start = performance.now();
+      host = 0;
+    }
+    const own = rng(1).fork(step);
+    const data = fill((i) => own.fork(i));
+    const made = performance.now();
+    pending.push(executable.run('train', { ...data, hyper: adamWHyper(1e-3, step + 1) }));
+    host += performance.now() - made;
+    if (profile !== undefined || values.engine !== 'webgpu') await losses(0);
+    else if (pending.length >= 2 * LATE) await losses(LATE);
+  }
+  await losses(0);
+  const ms = (performance.now() - start) / steps;
+  const peakBytes = executable.peakBytes();
+  const device = engine.describe();
+  await engine.close();
+  return { ms, hostMs: host / steps, firstMs: first, loss, peakBytes, device };
 }
+
+const timed = await train(undefined);
+let compiled;
+const profile = (c) => (compiled = c);
+profile.warm = () => compiled.milliseconds.fill(0);
+await train(profile);
 if (values.graph) process.stdout.write(`${compiled.graph}\n`);
 const rows = new Map();
 compiled.kernels.forEach((kernel, i) => {
@@ -65,7 +106,16 @@ compiled.kernels.forEach((kernel, i) => {
 const table = new Table({ head: ['kernel', 'launches', 'ms per step', 'share'], colAligns: ['left', 'right', 'right', 'right'], style: { head: [], border: [], compact: true } });
 const total = [...rows.values()].reduce((s, r) => s + r.ms, 0);
 for (const [kernel, r] of [...rows].sort((a, b) => b[1].ms - a[1].ms)) table.push([kernel, r.launches, r.ms.toFixed(3), `${((100 * r.ms) / total).toFixed(1)} %`]);
-times.sort((a, b) => a - b);
-const median = times[times.length >> 1];
-process.stdout.write(`${table.toString()}\nmedian step ${median.toFixed(2)} ms (in kernels ${total.toFixed(2)}), ${((1000 * batch * seqLen) / median).toFixed(0)} tokens/s, arena ${(compiled.arenaBytes / 2 ** 20).toFixed(1)} MiB, peak ${(executable.peakBytes() / 2 ** 20).toFixed(1)} MiB\n`);
+const { ms, hostMs, firstMs, loss, peakBytes, device } = timed;
+const tokensPerSecond = (1000 * batch * seqLen) / ms;
+const dispatchUs = (1000 * hostMs) / compiled.kernels.length;
+if (values.json) {
+  const kernels = Object.fromEntries([...rows].sort((a, b) => b[1].ms - a[1].ms));
+  process.stdout.write(`${JSON.stringify({ model: values.model, state, vocabSize, seqLen, batch, pairs, steps, tokensPerSecond, ms, kernelMs: total, busy: total / ms, hostMs, dispatchUs, firstMs, loss, launches: compiled.kernels.length, peakBytes, arenaBytes: compiled.arenaBytes, device, kernels })}\n`);
+} else {
+  process.stdout.write(
+    `${table.toString()}\nstep ${ms.toFixed(2)} ms (in kernels ${total.toFixed(2)}; host ${hostMs.toFixed(2)} for ${compiled.kernels.length} launches, ${dispatchUs.toFixed(1)} µs each; first step ${(firstMs / 1000).toFixed(1)} s), ` +
+      `${tokensPerSecond.toFixed(0)} tokens/s, loss ${loss.toFixed(4)}, arena ${(compiled.arenaBytes / 2 ** 20).toFixed(1)} MiB, peak ${(peakBytes / 2 ** 20).toFixed(1)} MiB\n`,
+  );
+}
 process.exit(0);

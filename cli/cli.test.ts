@@ -127,6 +127,29 @@ describe.concurrent('looking around', () => {
     expect(out).toContain('✓ wasm');
   });
 
+  test('trains on a GPU in its own process and in a worker, and both end', async (context) => {
+    const { engines } = await json<{ engines: { name: string; ok: boolean; devices?: { adapters: { features: string[]; limits: object }[] } }[] }>(['doctor']);
+    const gpu = engines.find((e) => e.name === 'webgpu')!;
+    if (!gpu.ok) context.skip();
+    expect(gpu.devices!.adapters[0]).toMatchObject({ features: expect.any(Array), limits: { maxBufferSize: expect.any(Number) } });
+    const record = await json<RunRecord>(['train', ...tiny, '--model', 'attention', '--steps', '4', '--batch', '4', '--test-examples', '8', '--engine', 'webgpu', '--gpu-validate']);
+    expect(record).toMatchObject({ outcome: { state: 'done' }, device: { engine: 'webgpu', precision: 'fp32' } });
+    const dir = folder();
+    await json(['sweep', sweepFile(dir, 3, [1e-3, 1e-2]), '--engine', 'webgpu', '--out', join(dir, 'gpu.jsonl')], dir);
+    expect(records(join(dir, 'gpu.jsonl')).map((r) => r.outcome.state)).toEqual(['done', 'done']);
+  });
+
+  test('without a Vulkan driver webgpu ends with 3 and the remedy, and auto takes wasm', async () => {
+    const env = { ...process.env, VK_ICD_FILENAMES: '/nowhere.json', VK_DRIVER_FILES: '/nowhere.json' };
+    const without = (engine: string) => spawnSync(process.execPath, [entry, 'train', ...tiny, '--model', 'attention', '--steps', '2', '--batch', '2', '--test-examples', '2', '--engine', engine, '--json'], { cwd: root, env, encoding: 'utf8', timeout: 60_000 });
+    const gpu = without('webgpu');
+    expect(gpu.status).toBe(3);
+    expect(gpu.stdout + gpu.stderr).toMatch(/engine webgpu cannot run here: no WebGPU adapter was found.*Remedy: .*driver/s);
+    const auto = without('auto');
+    expect(auto.status, auto.stderr).toBe(0);
+    expect((JSON.parse(auto.stdout) as RunRecord).device.engine).toBe('wasm');
+  });
+
   test('a reader that goes away is no crash', () => {
     for (const args of ['list --json', 'list', 'data mqar', '--help']) {
       const { status, stderr } = spawnSync('bash', ['-c', `set -o pipefail; "${process.execPath}" "${entry}" ${args} 2>err | true; echo $? >code; cat err >&2`], { cwd: folder(), encoding: 'utf8' });
@@ -171,6 +194,8 @@ describe.concurrent('wrong input ends with 2, names what is wrong, and touches n
     ['unknown task of train', ['train', '--task', 'mqra', '--model', 'mamba2'], /^E_NAME: unknown task "mqra"\. Did you mean "mqar"\?/],
     ['unknown model', ['train', ...tiny, '--model', 'mamba3'], /^E_NAME: unknown model "mamba3"\. Did you mean "mamba/],
     ['unknown engine', ['train', ...tiny, '--model', 'mamba2', '--engine', 'wsm'], /^E_NAME: unknown engine "wsm"\. Did you mean "wasm"\?/],
+    ['mixed precision on a CPU', ['train', ...tiny, '--model', 'mamba2', '--engine', 'wasm', '--precision', 'mixed'], /^E_CONFIG: engine wasm computes in fp32 only.*Remedy/],
+    ['unknown precision', ['train', ...tiny, '--model', 'mamba2', '--precision', 'fp23'], /^E_CONFIG: .*fp32/],
     ['unknown sweep', ['sweep', 'quik'], /^E_NAME: unknown sweep "quik"\. Did you mean "quick"\?/],
     ['unknown figure', ['report', 'recall-vs-stat', '--from', 'good.jsonl'], /^E_NAME: unknown figure "recall-vs-stat"\. Did you mean "recall-vs-state"\?/],
     ['unknown format', ['report', 'all', '--from', 'good.jsonl', '--format', 'pgn'], /^E_CONFIG: unknown figure format "pgn"\. Did you mean "png"\?/],

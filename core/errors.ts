@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'E_SHAPE' // operands of a tensor operation that do not fit
   | 'E_ENGINE' // an engine that cannot run here
   | 'E_MEMORY' // more memory than the engine has
+  | 'E_DEVICE' // a device that went away
   | 'E_RUN'; // a run that failed
 
 export class RecallbenchError extends Error {

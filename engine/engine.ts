@@ -58,16 +58,23 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What an engine is opened with; engines pass over what does not concern them. */
 export interface EngineOptions {
-  /** worker threads, the calling one included; default: the number of cores */
+  /** of a CPU engine: worker threads, the calling one included; default: the number of cores */
   readonly threads?: number;
+  /** of a GPU engine: mixed takes the operands of matrix products in float16; default fp32 */
+  readonly precision?: 'fp32' | 'mixed';
+  /** of a GPU engine: validation and bounds checks on, for development; they cost time at every launch */
+  readonly validate?: boolean;
 }
 
 /** An entry of the table of engines. */
 export interface EngineEntry<N extends string = string> {
   readonly name: N;
   readonly summary: string;
-  /** Whether it can run here; otherwise why not, and the remedy. */
-  available(): Promise<{ ok: true; detail: string } | { ok: false; reason: string; remedy: string }>;
+  /** Whether it can run here; otherwise why not, and the remedy. `slow`: it runs, but nobody would choose it. */
+  available(): Promise<{ ok: true; detail: string; slow?: true } | { ok: false; reason: string; remedy: string }>;
+  /** Everything about its devices, for `doctor --json`. */
+  inspect?(): Promise<Record<string, unknown>>;
   open(options?: EngineOptions): Promise<Engine>;
 }

@@ -8,10 +8,10 @@ import type { TensorSpec } from './tensor-spec.ts';
 
 export type Attrs = Readonly<Record<string, number | string | boolean>>;
 
-/** A tensor at a fixed place in WebAssembly memory, while a node is lowered. Pass it as an argument to get its byte address. */
+/** A tensor at a fixed place in memory, while a node is lowered. As an argument of a WASM kernel it is its byte address. */
 export interface Operand {
   readonly shape: readonly number[];
-  /** false for an output that nobody reads: its address is 0 and the kernel must not write it */
+  /** false for an output that nobody reads: its address is 0, it cannot be bound, and the kernel must not write it */
   readonly used: boolean;
   /** every element is known to be zero (a constant) */
   readonly zero: boolean;
@@ -38,6 +38,57 @@ export interface WasmLowering {
   dispatch(kernel: string, tasks: number, args: readonly KernelArg[], scratchBytes?: number): void;
 }
 
+/** What the GPU at hand can do, and in which precision it should: kernels choose their form by it. */
+export interface GpuCapabilities {
+  /** mixed: products of matrices may take their operands in float16, summed in float32 */
+  readonly precision: 'fp32' | 'mixed';
+  /** shader-f16 is enabled */
+  readonly f16: boolean;
+  /** subgroups are enabled, and how many invocations they have; undefined where they are not, or where forms without them are tested */
+  readonly subgroups?: { readonly min: number; readonly max: number };
+  /** subgroup matrices are enabled, with these shapes: op(A) m×k, op(B) k×n */
+  readonly subgroupMatrices: readonly { readonly component: 'f16' | 'f32'; readonly result: 'f16' | 'f32'; readonly m: number; readonly n: number; readonly k: number }[];
+  /** bytes of workgroup memory, and invocations, of one workgroup */
+  readonly workgroupBytes: number;
+  readonly workgroupInvocations: number;
+  /** storage bindings of one kernel */
+  readonly bindings: number;
+}
+
+/** A tensor bound to a kernel: as array<f32> (array<i32> where its dtype is int32) unless another element type is named. */
+export type GpuBinding = Operand | { readonly operand: Operand; readonly as: 'f32' | 'i32' | 'u32' | 'vec2<f32>' | 'vec4<f32>' };
+
+/** One launch of a WGSL kernel. */
+export interface GpuKernel {
+  /** for profiles and messages, in snake_case */
+  readonly name: string;
+  /**
+   * WGSL with an entry point `main`, without its bindings: each name in `bindings` is declared for it as
+   * `var<storage, read_write>`. Sizes are written into the text. What the executor declares before it:
+   * `const TASKS: u32` and `fn task_of(group: vec3u) -> u32`, which numbers the workgroups (the grid may be two-dimensional and a
+   * little larger than TASKS: begin with `let task = task_of(group); if (task >= TASKS) { return; }`, which is uniform control flow).
+   */
+  readonly code: string;
+  readonly bindings: Readonly<Record<string, GpuBinding>>;
+  /** number of workgroups */
+  readonly tasks: number;
+}
+
+/** What a fused op sees while it is turned into WGSL kernels. */
+export interface WebgpuLowering {
+  readonly inputs: readonly Operand[];
+  readonly outputs: readonly Operand[];
+  readonly gpu: GpuCapabilities;
+  /** A buffer of 32-bit words that lives for this node only. Not cleared. */
+  buffer(...shape: number[]): Operand;
+  /**
+   * Launches a kernel; all its writes are visible to the next one. Every operand starts at a multiple of 256 bytes. An operand may be
+   * bound under one name only; where an output is written over an input (`inPlace`) both names mean the same memory. No two
+   * workgroups may write the same place, and no float is added atomically: results are the same at every run.
+   */
+  dispatch(kernel: GpuKernel): void;
+}
+
 export interface FusedOp<A extends Attrs = Attrs> {
   /** the kernel's name, in tfjs style: 'Ssd' */
   readonly name: string;
@@ -53,6 +104,8 @@ export interface FusedOp<A extends Attrs = Attrs> {
   gradient?(dy: Tensor, inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A): ((() => Tensor) | null)[];
   /** Kernel launches for the WASM engine. */
   wasm(lowering: WasmLowering, attrs: A): void;
+  /** WGSL kernels for the WebGPU engine. */
+  webgpu?(lowering: WebgpuLowering, attrs: A): void;
   /** [output, input] pairs where the kernel may write the output over the input (same shape). */
   readonly inPlace?: readonly (readonly [number, number])[];
 }

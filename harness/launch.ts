@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '#core/package-info.ts';
 import { RecallbenchError } from '#core/errors.ts';
+import type { EngineOptions } from '#engine/engine.ts';
 import type { RunRecord } from '#results/record.ts';
 import type { Listener, RunEvent } from './events.ts';
 import type { PlannedPoint } from './sweep.ts';
@@ -17,14 +18,15 @@ export interface Order {
   readonly point: PlannedPoint['point'];
   readonly sweep: string;
   readonly engine: string;
-  readonly threads?: number;
+  readonly engineOptions: EngineOptions;
 }
 
 export interface LaunchOptions {
   readonly sweep: string;
   readonly engine: string;
   readonly workers: number;
-  readonly threads?: number;
+  /** how the workers open it; the precision is the point's */
+  readonly engineOptions: EngineOptions;
   readonly signal?: AbortSignal;
   readonly listener: Listener;
   /** called with every finished record, in the order they finish; it must have stored the record when it returns */
@@ -109,7 +111,7 @@ function runOne(child: ChildProcess, planned: PlannedPoint, options: LaunchOptio
     // a message to a child that has just died; its exit tells the rest
     child.once('error', () => {});
     child.stderr?.on('data', hear);
-    const order: Order = { point: planned.point, sweep: options.sweep, engine: options.engine, ...(options.threads === undefined ? {} : { threads: options.threads }) };
+    const order: Order = { point: planned.point, sweep: options.sweep, engine: options.engine, engineOptions: { ...options.engineOptions, precision: planned.point.precision } };
     child.send(order, () => {});
   });
 }

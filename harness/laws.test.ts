@@ -3,6 +3,7 @@ import { rng } from '#core/random.ts';
 import type { Engine } from '#engine/engine.ts';
 import { openTfjs } from '#engine/tfjs/engine.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
+import { openWebgpu, webgpu } from '#engine/webgpu/engine.ts';
 import { mixers } from '#models/index.ts';
 import { adamWHyper, trainingProgram } from '#models/optimizer.ts';
 import { parsePoint } from '#results/point.ts';
@@ -42,6 +43,9 @@ async function losses(engine: Engine, model: keyof typeof mixers, steps: number)
   return out;
 }
 
+/** RECALLBENCH_STEPS=200 compares whole learning curves, which takes minutes on a software adapter. */
+const STEPS = Number(process.env['RECALLBENCH_STEPS'] ?? 20);
+
 describe('a whole training step, 20 times', () => {
   for (const model of Object.keys(mixers) as (keyof typeof mixers)[]) {
     test(`${model}: WASM replay and eager tfjs agree to 1e-4; 1, 2 and 3 threads and any poison to the bit`, async () => {
@@ -50,6 +54,14 @@ describe('a whole training step, 20 times', () => {
       replay.forEach((l, i) => expect(Math.abs(l - eager[i]) / eager[i], `step ${i + 1}: ${l} and ${eager[i]}`).toBeLessThan(1e-4));
       expect(replay[19]).toBeLessThan(replay[0]);
       for (const threads of [1, 3]) expect(await losses(await openWasm({ threads }), model, 20)).toEqual(replay);
+    });
+
+    test(`${model}: WebGPU and WASM agree to 1e-4`, async (context) => {
+      if (!(await webgpu.available()).ok) context.skip();
+      const gpu = await openWebgpu({ poison: true });
+      const [found, replay] = [await losses(gpu, model, STEPS), await losses(await openWasm({ threads: 2 }), model, STEPS)];
+      await gpu.close();
+      found.forEach((l, i) => expect(Math.abs(l - replay[i]) / replay[i], `step ${i + 1}: ${l} and ${replay[i]}`).toBeLessThan(STEPS > 20 ? 1e-3 : 1e-4));
     });
   }
 });

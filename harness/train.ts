@@ -19,7 +19,7 @@ export interface TrainOptions {
   readonly sweep?: string;
 }
 
-/** Losses are fetched together every so many steps: on a GPU every fetch is a stall. */
+/** Losses are fetched together every so many steps, those of the newest so many later: a GPU then never waits for its next work. */
 const READ_EVERY = 8;
 /** Examples of each segment that an evaluation during training looks at; the last one looks at all. */
 const QUICK_LOOK = 256;
@@ -62,8 +62,8 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
 
   emit({ type: 'start', id, point, steps: open.steps, parameters: model.parameterCount, notes: model.notes });
 
-  const readLosses = async (): Promise<void> => {
-    for (const results of pending.splice(0)) {
+  const readLosses = async (later = 0): Promise<void> => {
+    for (const results of pending.splice(0, pending.length - later)) {
       loss = (await results.read())['loss'].data[0]!;
       if (!Number.isFinite(loss) || loss > DIVERGED * Math.log(open.vocabSize)) throw new Diverged(step, loss);
       window = { sum: window.sum + loss, n: window.n + 1 };
@@ -98,7 +98,8 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
         pending.push(executable.run('train', { ...batch, hyper: adamWHyper(lr, step + 1) }));
         step++;
         tokens += size * task.seqLen;
-        if (pending.length >= READ_EVERY || step === open.steps) await readLosses();
+        if (step === open.steps) await readLosses();
+        else if (pending.length >= 2 * READ_EVERY) await readLosses(READ_EVERY);
         const seconds = (performance.now() - began) / 1000;
         trainSeconds += seconds;
         // the first step of a shape compiles it

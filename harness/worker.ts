@@ -8,7 +8,8 @@ import { trainPoint } from './train.ts';
 /** Progress messages are sent no more often than this. */
 const EVERY_MS = 100;
 
-let engine: Promise<Engine> | undefined;
+/** the engine of the orders so far, and how it was asked for */
+let engine: { readonly opened: Promise<Engine>; readonly as: string } | undefined;
 let lastProgress = 0;
 
 function send(event: RunEvent): void {
@@ -20,10 +21,22 @@ function send(event: RunEvent): void {
   process.send?.(event);
 }
 
+async function run({ point, sweep, engine: name, engineOptions }: Order): Promise<void> {
+  const as = JSON.stringify([name, engineOptions]);
+  if (engine?.as !== as) {
+    await (await engine?.opened)?.close();
+    engine = { opened: openEngine(name, engineOptions), as };
+  }
+  const opened = await engine.opened;
+  const { outcome } = await trainPoint(point, { engine: opened, sweep, listener: send });
+  if (outcome.state === 'done' || outcome.state === 'diverged') return;
+  // a device that was lost or ran out of memory is of no use to the next point
+  engine = undefined;
+  await opened.close();
+}
+
 process.on('message', (order: Order) => {
-  engine ??= openEngine(order.engine, order.threads === undefined ? {} : { threads: order.threads });
-  engine
-    .then((opened) => trainPoint(order.point, { engine: opened, sweep: order.sweep, listener: send }))
+  run(order)
     .catch((error: unknown) => {
       process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`, () => process.exit(1));
     });

@@ -4,6 +4,7 @@
  */
 import { tf, type Tensor } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
+import { openWebgpu, webgpu } from '#engine/webgpu/engine.ts';
 import { openTfjs } from '#engine/tfjs/engine.ts';
 import type { Engine, HostTensors } from '#engine/engine.ts';
 import type { NdArray } from './nd-array.ts';
@@ -54,6 +55,18 @@ export async function forms(): Promise<{ name: string; engine: Engine }[]> {
     { name: 'wasm 2 threads', engine: await openWasm({ threads: 2 }) },
     { name: 'wasm 3 threads', engine: await openWasm({ threads: 3 }) },
   ];
+}
+
+/**
+ * The WGSL forms on the adapter at hand, which in tests is a software one: checked by Dawn, with memory filled with NaN before every run;
+ * on hardware with float16 also in mixed precision. Empty where there is no adapter.
+ */
+export async function gpuForms(): Promise<{ name: string; engine: Engine; bound: number }[]> {
+  const there = await webgpu.available();
+  if (!there.ok) return [];
+  const fp32 = await openWebgpu({ validate: true, poison: true });
+  const mixed = fp32.describe().features.includes('f16') ? [{ name: 'webgpu, mixed', engine: await openWebgpu({ precision: 'mixed', poison: true }), bound: 3e-3 }] : [];
+  return [{ name: 'webgpu', engine: fp32, bound: 2e-5 }, ...mixed];
 }
 
 /** The RMS ratio of every output and gradient of one form, by name ("output 0", "gradient 2"). */

@@ -61,8 +61,12 @@ async function checkCanvas(): Promise<Check> {
   }
 }
 
-/** Opens an engine and lets it compute d(Σ (a·b)²)/da by hand-made numbers: products, a sum and a gradient. */
-async function selfTest(entry: EngineEntry): Promise<{ description: string; ms: number }> {
+/** Side of the square matrices of the self-test's product, and how long it is repeated. */
+const SIDE = 256;
+const FOR_MS = 1000;
+
+/** Opens an engine, lets it compute d(Σ (a·b)²)/da by hand-made numbers (products, a sum and a gradient), then times a matrix product. */
+async function selfTest(entry: EngineEntry): Promise<{ description: string; ms: number; gflops: number }> {
   const { tf } = await import('#engine/tf.ts');
   const engine = await entry.open();
   try {
@@ -73,6 +77,7 @@ async function selfTest(entry: EngineEntry): Promise<{ description: string; ms: 
           const f = (x: import('#engine/tf.ts').Tensor) => tf.sum(tf.square(tf.matMul(x as never, b as never)));
           return { outputs: { gradient: tf.grad(f)(a) } };
         },
+        product: ({ a, b }) => ({ outputs: { trace: tf.sum(tf.matMul(a as never, b as never)) } }),
       },
     };
     const inputs = { a: { shape: [1, 2], data: Float32Array.of(1, 2) }, b: { shape: [2, 2], data: Float32Array.of(3, 4, 5, 6) } };
@@ -80,11 +85,22 @@ async function selfTest(entry: EngineEntry): Promise<{ description: string; ms: 
     const began = performance.now();
     const { gradient } = await executable.run('test', inputs).read();
     const ms = performance.now() - began;
+    const square = { shape: [SIDE, SIDE], data: new Float32Array(SIDE * SIDE).fill(0.5) };
+    const product = () => executable.run('product', { a: square, b: square });
+    await product().read();
+    const start = performance.now();
+    let products = 0;
+    while (performance.now() - start < FOR_MS) {
+      const some = Array.from({ length: 8 }, product);
+      for (const result of some) await result.read();
+      products += some.length;
+    }
+    const gflops = (2 * SIDE ** 3 * products) / (performance.now() - start) / 1e6;
     executable.dispose();
     // a·b = [13, 16], so the gradient is 2·[13·3 + 16·4, 13·5 + 16·6]
     if (gradient.data[0] !== 206 || gradient.data[1] !== 322) throw new Error(`the self-test came out as [${gradient.data.join(', ')}] instead of [206, 322]`);
     const { adapter, threads, features } = engine.describe();
-    return { description: [adapter, ...(threads === undefined ? [] : [`${threads} thread${threads === 1 ? '' : 's'}`]), ...features].join(', '), ms };
+    return { description: [adapter, ...(threads === undefined ? [] : [`${threads} thread${threads === 1 ? '' : 's'}`]), ...features].join(', '), ms, gflops };
   } finally {
     await engine.close();
   }
@@ -92,7 +108,8 @@ async function selfTest(entry: EngineEntry): Promise<{ description: string; ms: 
 
 interface EngineCheck extends Check {
   readonly summary: string;
-  readonly selfTest?: { ok: boolean; ms?: number };
+  readonly selfTest?: { ok: boolean; ms?: number; gflops?: number };
+  readonly devices?: Record<string, unknown>;
 }
 
 async function checkEngine(entry: EngineEntry): Promise<EngineCheck> {
@@ -105,8 +122,10 @@ async function checkEngine(entry: EngineEntry): Promise<EngineCheck> {
     return broken(message(error), 'report this as a fault of recallbench');
   }
   try {
-    const { description, ms } = await selfTest(entry);
-    return { name, summary, ok: true, detail: description, selfTest: { ok: true, ms } };
+    const { description, ms, gflops } = await selfTest(entry);
+    const devices = await entry.inspect?.();
+    const speed = `self-test passed, ${gflops.toPrecision(2)} GFLOP/s in a ${SIDE}³ product`;
+    return { name, summary, ok: true, detail: `${description}: ${speed}`, selfTest: { ok: true, ms, gflops }, ...(devices === undefined ? {} : { devices }) };
   } catch (error) {
     return { ...broken(message(error), 'npm run build in a checkout, npm install --force otherwise; if that does not help, report it'), selfTest: { ok: false } };
   }
@@ -122,7 +141,7 @@ async function doctor({ json }: { json?: true }): Promise<void> {
   const ok = runs && node.ok && threads.ok && canvas.ok;
   process.exitCode = !runs ? 3 : ok ? 0 : 1;
   if (json) return printJson({ ok, version: packageVersion, node, threads, memory, relaxedSimd, canvas, engines });
-  const show = (check: Check) => `  ${check.ok ? '✓' : '✗'} ${check.name.padEnd(12)}  ${check.detail}${check.ok || check.remedy === undefined ? '' : `\n${' '.repeat(18)}Remedy: ${check.remedy}.`}`;
+  const show = (check: Check) => `  ${check.ok ? '✓' : '✗'} ${check.name.padEnd(14)}  ${check.detail}${check.ok || check.remedy === undefined ? '' : `\n${' '.repeat(20)}Remedy: ${check.remedy}.`}`;
   print(`recallbench ${packageVersion}\n\nmachine\n${[node, threads, memory, relaxedSimd, canvas].map(show).join('\n')}\n\nengines\n${engines.map(show).join('\n')}\n`);
   print(!runs ? 'No engine runs here.' : ok ? 'Ready: try "recallbench sweep quick".' : 'Something needs attention, see ✗ above.');
 }

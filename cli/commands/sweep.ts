@@ -8,16 +8,20 @@ import { RecallbenchError, unknownName } from '#core/errors.ts';
 import type { Sweep } from '#harness/sweep.ts';
 import type { DoneCell } from '#results/query.ts';
 import type { Store } from '#results/store.ts';
+import type { Point } from '#results/point.ts';
+import { engineOptions, GPU_VALIDATE, PRECISION, PRECISIONS } from '../engine-flags.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { print, printJson, remark } from '../output.ts';
 import type { Planned } from '../plan.ts';
 import { significant } from '../quantities.ts';
-import { assignments, whole } from '../values.ts';
+import { assignments, whole, word } from '../values.ts';
 
 interface Flags {
   engine: string;
   workers?: number;
   threads?: number;
+  precision?: Point['precision'];
+  gpuValidate?: true;
   shard?: string;
   out?: string;
   dryRun?: true;
@@ -56,7 +60,7 @@ function share(flags: Flags, engine: string, points: number): { workers: number;
 /** Runs the missing points. Returns how many ended, and whether it was stopped before all had. */
 async function run(sweep: Sweep, missing: readonly Planned[], store: Store, flags: Flags): Promise<{ ran: number; stopped: boolean }> {
   const [{ launch }, { openEngine }, { Bars, sweepBars }] = await Promise.all([import('#harness/launch.ts'), import('#engine/index.ts'), import('../progress.ts')]);
-  const engine = await openEngine(flags.engine, flags.threads === undefined ? {} : { threads: flags.threads });
+  const engine = await openEngine(flags.engine, engineOptions(flags, missing.some((p) => p.point.precision === 'mixed') ? 'mixed' : 'fp32'));
   await engine.close();
   const { workers, threads } = share(flags, engine.name, missing.length);
   const interrupt = onInterrupt();
@@ -69,7 +73,7 @@ async function run(sweep: Sweep, missing: readonly Planned[], store: Store, flag
       sweep: sweep.name,
       engine: engine.name,
       workers,
-      ...(threads === undefined ? {} : { threads }),
+      engineOptions: engineOptions({ ...flags, ...(threads === undefined ? {} : { threads }) }),
       signal: interrupt.signal,
       listener: sweepBars(bars, named, workers),
       store: (record) => {
@@ -90,7 +94,8 @@ function bestRun({ point, lr, lrs, seeds, mean, low, high, stateBytes, parameter
 }
 
 async function sweep(name: string, flags: Flags): Promise<void> {
-  const spec = await readSweep(name);
+  const given = await readSweep(name);
+  const spec = flags.precision === undefined ? given : { ...given, base: { ...given.base, precision: flags.precision } };
   const [{ expandSweep, shard }, { openStore, checkWritable, describeProblem }, { planOf, standing, only }, tables, { cellsOf }, { drawFigures, checkFigures }] = await Promise.all([
     import('#harness/sweep.ts'),
     import('#results/store.ts'),
@@ -157,6 +162,8 @@ export function configure(command: Command): void {
     .option('--engine <name>', 'an engine, see: recallbench list engines', 'auto')
     .option('--workers <n>', 'processes that train at the same time (default: one a core, or one on a GPU)', whole('--workers', { min: 1, max: 256 }))
     .option('--threads <n>', 'threads of a CPU engine in each process (default: the cores shared out)', whole('--threads', { min: 1 }))
+    .option('--precision <name>', `${PRECISION} (default: what the sweep says, else fp32)`, word('--precision', PRECISIONS))
+    .option('--gpu-validate', GPU_VALIDATE)
     .option('--shard <i/n>', 'only part i of n, for several machines')
     .option('--only <key=value,…>', 'only the points that have this value, such as model=mamba2; may be given again', assignments('--only'))
     .option('--out <store.jsonl>', 'the store (default: runs/<name>.jsonl); what is in it is not run again')

@@ -7,6 +7,7 @@ import type { RunRecord } from '#results/record.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { pairs, print, printJson, remark, table } from '../output.ts';
 import { bytes, count, duration, percent, significant, sliceName } from '../quantities.ts';
+import { engineOptions, GPU_VALIDATE, PRECISION, PRECISIONS } from '../engine-flags.ts';
 import { assignments, real, reals, scalars, whole, word } from '../values.ts';
 
 interface Flags {
@@ -30,6 +31,8 @@ interface Flags {
   seed: number;
   engine: string;
   threads?: number;
+  precision: Point['precision'];
+  gpuValidate?: true;
   out?: string;
   json?: true;
 }
@@ -41,7 +44,7 @@ async function pointsOf(flags: Flags): Promise<Point[]> {
   }
   const [{ checkPoint }, { parsePoint }] = await Promise.all([import('#harness/open-point.ts'), import('#results/point.ts')]);
   const options = scalars(flags.taskOption);
-  const { task, model, dModel, layers, mlp, batch, weightDecay, schedule, warmup, seed, steps } = flags;
+  const { task, model, dModel, layers, mlp, batch, weightDecay, schedule, warmup, seed, steps, precision } = flags;
   return flags.lr.map((lr) =>
     checkPoint(
       parsePoint({
@@ -56,6 +59,7 @@ async function pointsOf(flags: Flags): Promise<Point[]> {
         schedule,
         warmup,
         seed,
+        precision,
         train: [{ options, examples: steps * batch }],
         test: [{ options, examples: flags.testExamples }],
         modelOptions: scalars(flags.modelOption),
@@ -88,7 +92,7 @@ function showRecord(record: RunRecord): string {
     ['state', bytes(record.stateBytes)],
     ['speed', `${count(record.tokensPerSecond)} tokens/s`],
     ['time', `${duration(record.trainSeconds)} training, ${duration(record.totalSeconds)} in all`],
-    ['engine', [device.engine, device.adapter, ...(device.threads === undefined ? [] : [`${device.threads} thread${device.threads === 1 ? '' : 's'}`])].join(', ')],
+    ['engine', [device.engine, device.adapter, ...(device.precision === 'fp32' ? [] : [device.precision]), ...(device.threads === undefined ? [] : [`${device.threads} thread${device.threads === 1 ? '' : 's'}`])].join(', ')],
     ...notes.map((note): [string, string] => ['note', note]),
   ]);
 }
@@ -106,7 +110,7 @@ async function train(flags: Flags): Promise<void> {
     import('#results/store.ts'),
     import('../progress.ts'),
   ]);
-  const engine = await openEngine(flags.engine, flags.threads === undefined ? {} : { threads: flags.threads });
+  const engine = await openEngine(flags.engine, engineOptions(flags, flags.precision));
   if (flags.out !== undefined) checkWritable(flags.out);
   const store = flags.out === undefined ? undefined : openStore(flags.out);
   for (const problem of store?.problems ?? []) remark(`Warning: ${describeProblem(problem)}`);
@@ -170,6 +174,8 @@ export function configure(command: Command): void {
     .option('--seed <s>', 'seed of parameters and data', whole('--seed', { min: 0 }), 0)
     .option('--engine <name>', 'an engine, see: recallbench list engines', 'auto')
     .option('--threads <n>', 'threads of a CPU engine (default: all cores)', positive('--threads'))
+    .option('--precision <name>', PRECISION, word('--precision', PRECISIONS), 'fp32' as const)
+    .option('--gpu-validate', GPU_VALIDATE)
     .option('--out <store.jsonl>', 'store to append the record to')
     .action(train)
     .addHelpText(

@@ -170,8 +170,10 @@ export const rules: Record<string, Rule> = {
   Transpose: (b, i, a) => b.transpose(i['x'], a['perm'] as number[]),
   Slice: (b, i, a) => {
     const x = i['x'];
-    const begin = a['begin'] as number[];
-    return b.slice(x, begin, (a['size'] as number[]).map((s, d) => (s === -1 ? x.shape[d] - begin[d] : s)));
+    // one number, or fewer than there are axes: the rest is whole
+    const [begins, sizes] = [[a['begin']].flat() as number[], [a['size']].flat() as number[]];
+    const begin = x.shape.map((_, d) => begins[d] ?? 0);
+    return b.slice(x, begin, x.shape.map((n, d) => ((sizes[d] ?? -1) === -1 ? n - begin[d] : sizes[d])));
   },
   StridedSlice: (b, i, a) => {
     const x = i['x'];

@@ -87,6 +87,8 @@ function work() {
     const command = Atomics.load(control, CONTROL.command);
     if (command === COMMAND.exit) break;
     if (command === COMMAND.load) {
+      // V8 tells other threads late that a shared memory has grown, and until then memory.copy and memory.fill trap beyond the old size
+      memory.grow(0);
       const plan = /** @type {ThreadPlan} */ (receiveMessageOnPort(/** @type {any} */ (parentPort))?.message);
       plans.push({ plan, functions: plan.kernels.map((k) => /** @type {Function} */ (exports[k])) });
       Atomics.add(control, CONTROL.arrived, 1);

@@ -8,6 +8,7 @@ import { callFused, type FusedOp } from '#engine/fused-op.ts';
 import { float, sizeOf } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
+import { adamWWebgpu } from './webgpu.ts';
 
 /** Constants of a run. ε is added to the root of the unbiased second moment. */
 export type AdamWAttrs = {
@@ -37,6 +38,7 @@ export const AdamW: FusedOp<AdamWAttrs> = {
     const constants = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, weightDecay].map((f32) => ({ f32 }));
     lowering.dispatch('adamw_step', Math.ceil(n / GRAIN), [...lowering.inputs, ...lowering.outputs, n, GRAIN, ...constants], 112);
   },
+  webgpu: adamWWebgpu,
   inPlace: [
     [0, 0],
     [1, 2],

@@ -1,43 +1,21 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '#engine/engine.ts';
 import { callFused } from '#engine/fused-op.ts';
 import { tf } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, type Case } from '../judge.ts';
+import { forms, gaussian, gpuForms, judge, rmsRatio, type Case } from '../judge.ts';
+import { cases } from './cases.ts';
 import { causalAttention, CausalAttention } from './op.ts';
 import * as oracle from './oracle.ts';
 
-/** B, L, H, K, P */
-const sizes: [number, number, number, number, number][] = [
-  [1, 1, 1, 4, 4],
-  [2, 2, 3, 5, 7],
-  [1, 63, 2, 16, 8],
-  [2, 64, 1, 8, 8],
-  [3, 65, 1, 7, 9],
-  [1, 130, 2, 8, 12],
-  [9, 66, 1, 3, 5],
-];
-
-const cases: Case[] = sizes.map(([B, L, H, K, P]) => ({
-  name: `B=${B} L=${L} H=${H} K=${K} P=${P}`,
-  inputs: [gaussian(1, B, L, H, K), gaussian(2, B, L, H, K), gaussian(3, B, L, H, P)],
-  call: ([q, k, v]) => callFused(CausalAttention, [q, k, v], {}),
-  oracle: ([q, k, v]) => {
-    const { y, logSumExp } = oracle.attention(q, k, v);
-    return [y, logSumExp];
-  },
-  oracleGradient: ([q, k, v], dy) => {
-    const { dq, dk, dv } = oracle.attentionGradient(q, k, v, dy);
-    return [dq, dk, dv];
-  },
-}));
-
 let all: { name: string; engine: Engine }[] = [];
+let gpus: Awaited<ReturnType<typeof gpuForms>> = [];
 beforeAll(async () => {
   all = await forms();
+  gpus = await gpuForms();
 });
 afterAll(async () => {
-  for (const { engine } of all) await engine.close();
+  for (const { engine } of [...all, ...gpus]) await engine.close();
 });
 
 describe('causal attention: every form is the oracle', () => {
@@ -49,33 +27,86 @@ describe('causal attention: every form is the oracle', () => {
   });
 });
 
+const hostTensors = (inputs: Case['inputs']) => Object.fromEntries(['q', 'k', 'v'].map((n, i) => [n, { shape: inputs[i].shape, data: Float32Array.from(inputs[i].data) }]));
+
+/** y and some of its gradients (of Σ y²) as a program */
+function attentionAndGradients(t: Record<string, tf.Tensor>, wanted = [0, 1, 2]): Record<string, tf.Tensor> {
+  const xs = ['q', 'k', 'v'].map((n) => t[n]);
+  const y = causalAttention(xs[0], xs[1], xs[2]);
+  const f = (...vars: tf.Tensor[]) => {
+    const at = [...xs];
+    wanted.forEach((i, j) => (at[i] = vars[j]!));
+    return tf.sum(tf.square(causalAttention(at[0], at[1], at[2]))) as tf.Scalar;
+  };
+  const gradients = tf.grads(f)(wanted.map((i) => xs[i]));
+  return { y, ...Object.fromEntries(gradients.map((g, j) => [`g${wanted[j]}`, g])) };
+}
+
 /** y and its gradients on one engine */
 async function run(engine: Engine, inputs: Case['inputs'], wanted = [0, 1, 2]): Promise<Float32Array[]> {
-  const executable = engine.compile({
-    state: {},
-    functions: {
-      f: (t) => {
-        const xs = ['q', 'k', 'v'].map((n) => t[n]);
-        const y = causalAttention(xs[0], xs[1], xs[2]);
-        const f = (...vars: tf.Tensor[]) => {
-          const at = [...xs];
-          wanted.forEach((i, j) => (at[i] = vars[j]!));
-          return tf.sum(tf.square(causalAttention(at[0], at[1], at[2]))) as tf.Scalar;
-        };
-        const gradients = tf.grads(f)(wanted.map((i) => xs[i]));
-        return { outputs: { y, ...Object.fromEntries(gradients.map((g, j) => [`g${wanted[j]}`, g])) } };
-      },
-    },
-  });
-  const host = Object.fromEntries(['q', 'k', 'v'].map((n, i) => [n, { shape: inputs[i].shape, data: Float32Array.from(inputs[i].data) }]));
-  const results = await executable.run('f', host).read();
+  const executable = engine.compile({ state: {}, functions: { f: (t) => ({ outputs: attentionAndGradients(t, wanted) }) } });
+  const results = await executable.run('f', hostTensors(inputs)).read();
   executable.dispose();
   return ['y', ...wanted.map((i) => `g${i}`)].map((n) => results[n].data as Float32Array);
 }
 
+const data = [gaussian(1, 2, 130, 1, 8), gaussian(2, 2, 130, 1, 8), gaussian(3, 2, 130, 1, 8)];
+/** number of a position from which on `spoilt` differs */
+const cut = 70;
+const spoilt = data.map(({ shape, data: x }) => ({ shape, data: x.map((value, i) => (Math.floor(i / 8) % 130 < cut ? value : 100 + value)) }));
+/** y before the cut */
+const early = (y: Float32Array): Float32Array[] => [0, 1].map((b) => y.slice(b * 130 * 8, (b * 130 + cut) * 8));
+const large = data.map(({ shape, data: x }, i) => ({ shape, data: i === 2 ? x : x.map((value) => Math.fround(30 * value)) }));
+
+describe('causal attention as WGSL', () => {
+  beforeEach((context) => {
+    if (gpus.length === 0) context.skip('no WebGPU adapter');
+  });
+
+  test.each(cases)('is the oracle: $name', async (c) => {
+    for (const { name, engine, bound } of gpus) {
+      const ratios = await judge(engine, c);
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
+    }
+  });
+
+  test('two runs agree in every bit', async () => {
+    const executable = gpus[0].engine.compile({ state: {}, functions: { f: (t) => ({ outputs: attentionAndGradients(t) }) } });
+    const first = await executable.run('f', hostTensors(data)).read();
+    const second = await executable.run('f', hostTensors(data)).read();
+    executable.dispose();
+    expect(second).toEqual(first);
+  });
+
+  test('what nobody reads is left out, and changes nothing else', async () => {
+    const { engine } = gpus[0];
+    // several tiles, where keys and queries have kernels of their own, and one tile, where they share one
+    for (const inputs of [data, [4, 5, 6].map((seed) => gaussian(seed, 2, 40, 2, 6))]) {
+      const [, ...together] = await run(engine, inputs);
+      for (const wanted of [[0], [1], [2], [0, 2], [1, 2]]) {
+        const [, ...some] = await run(engine, inputs, wanted);
+        wanted.forEach((i, j) => expect(rmsRatio(some[j], together[i]), `gradients ${wanted}`).toBeLessThan(1e-6));
+      }
+      const exact = oracle.attention(inputs[0], inputs[1], inputs[2]);
+      for (const [index, expected] of [exact.y, exact.logSumExp].entries()) {
+        const executable = engine.compile({ state: {}, functions: { f: (t) => ({ outputs: { only: callFused(CausalAttention, [t['q'], t['k'], t['v']], {})[index] } }) } });
+        const { only } = await executable.run('f', hostTensors(inputs)).read();
+        executable.dispose();
+        expect(rmsRatio(only.data, expected.data), `output ${index}`).toBeLessThan(2e-5);
+      }
+    }
+  });
+
+  test('does not look ahead, and stands large scores', async () => {
+    const { engine } = gpus[0];
+    const [[clean], [y], [ofLarge]] = [await run(engine, data), await run(engine, spoilt), await run(engine, large)];
+    expect(early(y)).toEqual(early(clean));
+    oracle.attention(large[0], large[1], large[2]).y.data.forEach((value, i) => expect(Math.abs(ofLarge[i] - value)).toBeLessThan(2e-3));
+  });
+});
+
 describe('causal attention', () => {
   const wasm = () => all.filter(({ name }) => name.includes('threads'));
-  const data = [gaussian(1, 2, 130, 1, 8), gaussian(2, 2, 130, 1, 8), gaussian(3, 2, 130, 1, 8)];
 
   test('the number of threads changes no bit, and nothing unwritten is read', async () => {
     // few heads and many: both divisions of the backward pass into tasks
@@ -98,17 +129,14 @@ describe('causal attention', () => {
   });
 
   test('does not look ahead, bit for bit', async () => {
-    const cut = 70;
-    const spoilt = data.map(({ shape, data: x }) => ({ shape, data: x.map((value, i) => (Math.floor(i / 8) % 130 < cut ? value : 100 + value)) }));
     for (const { engine } of wasm()) {
       const [clean] = await run(engine, data);
       const [y] = await run(engine, spoilt);
-      for (let b = 0; b < 2; b++) expect(y.slice(b * 130 * 8, (b * 130 + cut) * 8)).toEqual(clean.slice(b * 130 * 8, (b * 130 + cut) * 8));
+      expect(early(y)).toEqual(early(clean));
     }
   });
 
   test('stands large scores', async () => {
-    const large = data.map(({ shape, data: x }, i) => ({ shape, data: i === 2 ? x : x.map((value) => Math.fround(30 * value)) }));
     const [q, k, v] = large;
     for (const { engine, name } of wasm()) {
       const [y] = await run(engine, large);

@@ -7,6 +7,7 @@ import { callFused, type FusedOp, type WasmLowering } from '#engine/fused-op.ts'
 import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
+import { attentionGradientWebgpu, attentionWebgpu } from './webgpu.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -64,6 +65,7 @@ export const CausalAttention: FusedOp<NoAttrs> = {
     const scratch = TILE_BYTES + 4 * (4 * BLOCK + BLOCK * K + (P % 8 === 0 ? 0 : BLOCK * eights(P)));
     lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q, k, v, y, logSumExp, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }], scratch);
   },
+  webgpu: attentionWebgpu,
 };
 
 /** q, k, v, y, logSumExp, dy → dq, dk, dv. */
@@ -85,6 +87,7 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
     if (dq.used) lowering.dispatch('causal_attention_gradient_queries', B * H * blocks, args, scratch);
     if (dk.used || dv.used) lowering.dispatch('causal_attention_gradient_keys', B * H * blocks, args, scratch);
   },
+  webgpu: attentionGradientWebgpu,
 };
 
 /**

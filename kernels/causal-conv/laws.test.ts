@@ -1,37 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tf } from '#engine/tf.ts';
+import { tf, type Tensor } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, type Case } from '../judge.ts';
+import { forms, gaussian, gpuForms, judge, rmsRatio } from '../judge.ts';
+import { cases } from './cases.ts';
 import { causalConv } from './op.ts';
-import { causalConvGradientOracle, causalConvOracle } from './oracle.ts';
-
-function conv(B: number, L: number, C: number, W: number, activation: 'none' | 'silu'): Case {
-  return {
-    name: `B${B} L${L} C${C} W${W} ${activation}`,
-    inputs: [gaussian(1, B, L, C), gaussian(2, C, W), gaussian(3, C)],
-    call: ([x, w, b]) => [causalConv(x, w, b, { activation })],
-    oracle: ([x, w, b]) => [causalConvOracle(x, w, b, activation)],
-    oracleGradient: ([x, w, b], dy) => causalConvGradientOracle(x, w, b, dy, activation),
-  };
-}
-
-const cases = (['silu', 'none'] as const).flatMap((activation) => [
-  conv(1, 1, 1, 4, activation),
-  conv(2, 2, 5, 4, activation),
-  conv(3, 63, 8, 4, activation),
-  conv(1, 65, 12, 4, activation),
-  conv(2, 130, 7, 4, activation),
-  conv(9, 18, 16, 4, activation),
-  conv(40, 6, 9, 4, activation),
-  conv(2, 131, 66, 4, activation),
-  conv(1, 300, 64, 4, activation),
-  ...[1, 2, 3, 5, 8].map((W) => conv(2, 35, 6, W, activation)),
-  conv(2, 3, 4, 8, activation),
-]);
 
 let engines: Awaited<ReturnType<typeof forms>>;
 beforeAll(async () => void (engines = await forms()));
-afterAll(() => Promise.all(engines.map(({ engine }) => engine.close())));
+// these kernels use neither subgroups nor float16, so that one form is all there is
+let gpus: Awaited<ReturnType<typeof gpuForms>>;
+beforeAll(async () => void (gpus = await gpuForms()));
+afterAll(() => Promise.all([...engines, ...gpus].map(({ engine }) => engine.close())));
 
 describe('causal convolution', () => {
   test.each(cases)('$name: every form gives the value and all gradients', async (c) => {
@@ -39,6 +18,23 @@ describe('causal convolution', () => {
       const ratios = await judge(engine, c);
       for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-5);
     }
+  });
+
+  test('many runs on two threads give the same bits: no task touches the scratch of another thread', async () => {
+    const [B, L, C] = [3, 77, 132];
+    const float = (seed: number, ...shape: number[]) => ({ shape, data: Float32Array.from(gaussian(seed, ...shape).data) });
+    const inputs = { x: float(1, B, L, C), w: float(2, C, 4), b: float(3, C), dy: float(4, B, L, C) };
+    const engine = await openWasm({ threads: 2 });
+    const executable = engine.compile({
+      state: {},
+      functions: { f: ({ x, w, b, dy }) => ({ outputs: { dx: tf.grad((v: tf.Tensor) => tf.sum(tf.mul(causalConv(v, w, b, { activation: 'silu' }), dy)))(x) } }) },
+    });
+    const first = (await executable.run('f', inputs).read())['dx'].data;
+    for (let run = 0; run < 300; run++) {
+      const { data } = (await executable.run('f', inputs).read())['dx'];
+      expect(data.every((v, i) => v === first[i]), `run ${run}`).toBe(true);
+    }
+    await engine.close();
   });
 
   test('the number of threads changes no bit, and nothing unwritten is read', async () => {
@@ -63,6 +59,34 @@ describe('causal convolution', () => {
     for (const g of Object.values(one)) expect(g.data.every(Number.isFinite)).toBe(true);
     expect(two).toEqual(one);
     expect(three).toEqual(one);
+  });
+
+  test.for(cases)('$name: every WGSL form gives the value and all gradients', async (c, context) => {
+    if (gpus.length === 0) context.skip('no WebGPU adapter');
+    for (const { name, engine, bound } of gpus) {
+      const ratios = await judge(engine, c);
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
+    }
+  });
+
+  test('on a GPU two runs give the same bits, and a gradient read alone is the same', async (context) => {
+    if (gpus.length === 0) context.skip('no WebGPU adapter');
+    const [x, w, b] = [gaussian(1, 3, 150, 21), gaussian(2, 21, 4), gaussian(3, 21)].map((t) => ({ shape: t.shape, data: Float32Array.from(t.data) }));
+    const names = ['dx', 'dw', 'db'] as const;
+    for (const { name, engine } of gpus) {
+      const reading = (wanted: readonly string[]) => (t: Record<string, Tensor>) => {
+        const gradients = tf.grads((p, q, r) => tf.sum(tf.square(causalConv(p, q, r, { activation: 'silu' }))))([t['x'], t['w'], t['b']]);
+        return { outputs: Object.fromEntries(names.flatMap((n, i) => (wanted.includes(n) ? [[n, gradients[i]]] : []))) };
+      };
+      const executable = engine.compile({ state: {}, functions: { all: reading(names), dx: reading(['dx']), dw: reading(['dw']), db: reading(['db']) } });
+      const all = await executable.run('all', { x: x, w: w, b: b }).read();
+      expect(await executable.run('all', { x: x, w: w, b: b }).read(), name).toEqual(all);
+      for (const n of names) {
+        const alone = await executable.run(n, { x: x, w: w, b: b }).read();
+        expect(rmsRatio(alone[n].data, all[n].data), `${name}, ${n} alone`).toBeLessThan(1e-6);
+      }
+      executable.dispose();
+    }
   });
 
   test('sizes that do not fit are named', () => {

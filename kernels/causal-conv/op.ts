@@ -5,6 +5,7 @@ import type { TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { partials, sumAllPartials } from '../partial-sums.ts';
 import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from './portable.ts';
+import { causalConvGradientWebgpu, causalConvWebgpu } from './webgpu.ts';
 
 /**
  * y_t = act(bias + Σ_j weight[:, j] ⊙ x_{t−W+1+j}), x before the first step being 0; act is SiLU or nothing. The last tap belongs to the
@@ -59,6 +60,7 @@ export const causalConvOp: FusedOp<ConvAttrs> = {
     const { tasks, sizes, rows, C, tile, tapBytes } = division(inputs[0], W);
     lowering.dispatch('conv_forward', tasks, [...inputs, ...outputs, ...sizes, Number(silu), ...rows], tapBytes + 4 * C * (tile + 1));
   },
+  webgpu: causalConvWebgpu,
 };
 
 /** dy, x, weight, bias → dx, dweight, dbias. */
@@ -72,11 +74,12 @@ const causalConvGradientOp: FusedOp<ConvAttrs> = {
     const W = inputs[2].shape[1];
     const { tasks, sizes, rows, C, tile, wide, tapBytes } = division(inputs[1], W);
     const shares = { dw: partials(lowering, tasks, dw), db: partials(lowering, tasks, db) };
-    const scratch = 2 * tapBytes + 4 * C * (3 * tile + 2 * wide - 1);
+    const scratch = 2 * tapBytes + 4 * C * (3 * (tile + wide - 1) + 1);
     lowering.dispatch('conv_gradient', tasks, [...inputs, dx, shares.dw, shares.db, ...sizes, Number(silu), ...rows], scratch);
     sumAllPartials(lowering, [
       { shares: shares.dw, count: tasks, out: dw },
       { shares: shares.db, count: tasks, out: db },
     ]);
   },
+  webgpu: causalConvGradientWebgpu,
 };

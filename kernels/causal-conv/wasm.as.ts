@@ -349,7 +349,7 @@ function anyRowsGradient(g: usize, x: usize, dx: usize, rows: i32, channels: i32
 /**
  * Gradients. g_t = dy_t·act′(pre-activation), dx_s = Σ_j w_j g_{s+W−1−j}, dw_j = Σ_s x_s g_{s+W−1−j}, dbias = Σ g. Arguments: dy x weight bias |
  * dx, dweight by task [tasks, C, W], dbias by task [tasks, C] (each 0 where unwanted) | as conv_forward. Scratch: 32·strips·(W' + 1) +
- * 4·C·(3·tile + 2·W' − 1) bytes.
+ * 4·C·(3·(tile + W' − 1) + 1) bytes: a tile of dx has no more rows than a tile, but as many as one of g are read and written back.
  */
 export function conv_gradient(args: usize, task: i32, scratch: usize): void {
   const rows = arg(args, 7);

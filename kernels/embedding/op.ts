@@ -4,6 +4,7 @@ import { callFused, type FusedOp } from '#engine/fused-op.ts';
 import { float, sizeOf, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
+import { embeddingGradientWebgpu, embeddingWebgpu } from './webgpu.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -31,6 +32,7 @@ export const Embedding: FusedOp<NoAttrs> = {
     const grain = Math.max(1, Math.floor(GRAIN / D));
     lowering.dispatch('embedding_forward', Math.ceil(count / grain), [table, ids, lowering.outputs[0], count, V, D, grain]);
   },
+  webgpu: embeddingWebgpu,
 };
 
 /** ids int32 [...], dy [..., D] → the table's gradient [V,D]; attribute `vocab` is V. */
@@ -53,6 +55,7 @@ export const EmbeddingGradient: FusedOp<{ vocab: number }> = {
     const grain = Math.ceil(vocab / tasks);
     lowering.dispatch('embedding_gradient', Math.ceil(vocab / grain), [ids, dy, lowering.outputs[0], count, vocab, D, grain]);
   },
+  webgpu: embeddingGradientWebgpu,
 };
 
 /**

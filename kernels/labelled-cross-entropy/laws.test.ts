@@ -1,67 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { rng } from '#core/random.ts';
 import type { Engine } from '#engine/engine.ts';
+import { callFused } from '#engine/fused-op.ts';
 import { tf } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, rmsRatio, type Case } from '../judge.ts';
-import { labelledCrossEntropy } from './op.ts';
+import { forms, gaussian, gpuForms, judge, rmsRatio, type Case } from '../judge.ts';
+import { cases, ints, labels } from './cases.ts';
+import { LabelledCrossEntropy, labelledCrossEntropy } from './op.ts';
 import * as oracle from './oracle.ts';
 
-const ints = (...values: number[]) => ({ shape: [values.length], data: Int32Array.from(values) });
-
-/** R distinct positions below T in a shuffled order, and targets of which about a tenth are −1. */
-function labels(seed: number, T: number, R: number, V: number) {
-  const stream = rng(seed);
-  const positions = Array.from({ length: T }, (_, i) => i);
-  for (let i = 0; i < R; i++) {
-    const j = i + stream.below(T - i);
-    [positions[i], positions[j]] = [positions[j], positions[i]];
-  }
-  return {
-    rows: ints(...positions.slice(0, R)),
-    targets: ints(...Array.from({ length: R }, () => (stream.below(10) === 0 ? -1 : stream.below(V)))),
-  };
-}
-
-/** T, D, V, R */
-const sizes: [number, number, number, number][] = [
-  [1, 1, 1, 1],
-  [5, 3, 2, 2],
-  [130, 7, 65, 63],
-  [70, 16, 33, 65],
-  [140, 12, 600, 130],
-  [300, 64, 300, 260],
-  [20, 9, 2100, 18],
-];
-
-const call: Case['call'] = ([hidden, table, rows, targets]) => Object.values(labelledCrossEntropy(hidden, table, rows, targets));
-const rules: Pick<Case, 'call' | 'oracle' | 'oracleGradient'> = {
-  call,
-  oracle: ([hidden, table, rows, targets]) => {
-    const { loss, losses, predictions } = oracle.labelledCrossEntropy(hidden, table, rows, targets);
-    return [loss, losses, predictions];
-  },
-  oracleGradient: ([hidden, table, rows, targets], dy) => {
-    const { dHidden, dTable } = oracle.labelledCrossEntropyGradient(hidden, table, rows, targets, dy.data[0]);
-    return [dHidden, dTable, null, null];
-  },
-};
-
-const cases: Case[] = [
-  ...sizes.map(([T, D, V, R], i) => {
-    const { rows, targets } = labels(i, T, R, V);
-    return { name: `T=${T} D=${D} V=${V} R=${R}`, inputs: [gaussian(1, T, D), gaussian(2, V, D), rows, targets], ...rules };
-  }),
-  { name: 'no row counts', inputs: [gaussian(1, 6, 5), gaussian(2, 40, 5), ints(3, 1), ints(-1, -1)], ...rules },
-  { name: 'one row counts', inputs: [gaussian(1, 6, 5), gaussian(2, 40, 5), ints(3, 1), ints(-1, 39)], ...rules },
-];
-
 let all: { name: string; engine: Engine }[] = [];
+let gpus: Awaited<ReturnType<typeof gpuForms>> = [];
 beforeAll(async () => {
   all = await forms();
+  gpus = await gpuForms();
 });
 afterAll(async () => {
-  for (const { engine } of all) await engine.close();
+  for (const { engine } of [...all, ...gpus]) await engine.close();
 });
 const threaded = () => all.filter(({ name }) => name.includes('threads'));
 
@@ -71,6 +25,17 @@ describe('labelled cross-entropy: every form is the oracle', () => {
       const ratios = await judge(engine, c);
       expect(ratios['output 2'], `${name}, predictions`).toBe(0);
       for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-5);
+    }
+  });
+});
+
+describe('labelled cross-entropy: every form on a GPU is the oracle', () => {
+  test.for(cases)('$name', async (c, context) => {
+    if (gpus.length === 0) context.skip('no adapter');
+    for (const { name, engine, bound } of gpus) {
+      const { 'output 2': predictions, ...ratios } = await judge(engine, c);
+      if (bound < 1e-3) expect(predictions, `${name}, predictions`).toBe(0);
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
     }
   });
 });
@@ -118,18 +83,38 @@ describe('labelled cross-entropy', () => {
   });
 
   test('evaluates to the same with and without gradients, and gives one gradient without the other', async () => {
-    const { engine } = threaded()[0];
-    const both = await run(engine, data, [0, 1]);
-    for (const wanted of [[], [0], [1]]) {
-      const some = await run(engine, data, wanted);
-      for (const [name, value] of Object.entries(some)) expect(value, name).toEqual(both[name]);
+    for (const { engine, name: form } of [threaded()[0], ...gpus]) {
+      const both = await run(engine, data, [0, 1]);
+      for (const wanted of [[], [0], [1]]) {
+        const some = await run(engine, data, wanted);
+        for (const [name, value] of Object.entries(some)) expect(value, `${form}, ${name}`).toEqual(both[name]);
+      }
+    }
+  });
+
+  test('comes out of a GPU the same to the bit every time', async (context) => {
+    if (gpus.length === 0) context.skip('no adapter');
+    for (const { engine, name } of gpus) expect(await run(engine, data, [0, 1]), name).toEqual(await run(engine, data, [0, 1]));
+  });
+
+  test('computes on a GPU only what is read', async (context) => {
+    if (gpus.length === 0) context.skip('no adapter');
+    const [hidden, table] = data.map(({ shape, data: x }) => ({ shape, data: Float32Array.from(x) }));
+    for (const { engine, name } of gpus) {
+      const all5 = await run(engine, data, [0, 1]);
+      for (const [i, output] of ['loss', 'losses', 'predictions', 'd hidden', 'd table'].entries()) {
+        const executable = engine.compile({ state: {}, functions: { f: (t) => ({ outputs: { [output]: callFused(LabelledCrossEntropy, [t['hidden'], t['table'], t['rows'], t['targets']], {})[i] } }) } });
+        const result = await executable.run('f', { hidden, table, rows, targets }).read();
+        executable.dispose();
+        expect(result[output].data, `${name}, ${output}`).toEqual(all5[output]);
+      }
     }
   });
 
   test('predicts the first of equal words', async () => {
     const table = { shape: [600, 2], data: Float64Array.from({ length: 1200 }, (_, i) => (i % 2 === 0 && [70, 71, 300, 599].includes(i / 2) ? 1 : 0)) };
     const hidden = { shape: [3, 2], data: Float64Array.of(1, 0, -1, 0, 0, 1) };
-    for (const { engine, name } of all) {
+    for (const { engine, name } of [...all, ...gpus]) {
       const { predictions } = await run(engine, [hidden, table, ints(0, 1, 2), ints(1, 1, 1)], []);
       expect([...(predictions as Int32Array)], name).toEqual([70, 0, 0]);
     }
@@ -143,7 +128,7 @@ describe('labelled cross-entropy', () => {
     const inputs = [hidden, table, ints(0, 1), ints(7, 3)];
     const [h, w, rows, targets] = inputs.map(({ shape, data: x }) => ({ shape, data: Float64Array.from(x) }));
     const exact = oracle.labelledCrossEntropy(h, w, rows, targets);
-    for (const { engine, name } of all) {
+    for (const { engine, name } of [...all, ...gpus]) {
       const { losses } = await run(engine, inputs, [0, 1]);
       [0, 1].forEach((r) => expect(losses[r] / exact.losses.data[r] - 1, `${name}, row ${r}`).toBeCloseTo(0, 3));
     }
@@ -151,7 +136,7 @@ describe('labelled cross-entropy', () => {
 
   test('leaves out rows and targets that do not exist', async () => {
     const inputs = [gaussian(1, 4, 5), gaussian(2, 40, 5), ints(2, 99, 1, -3), ints(7, 8, 40, 9)];
-    for (const { engine, name } of all) {
+    for (const { engine, name } of [...all, ...gpus]) {
       const { loss, losses, 'd hidden': dHidden } = await run(engine, inputs, [0, 1]);
       const one = await run(engine, [inputs[0], inputs[1], ints(2), ints(7)], [0]);
       expect(Array.from(losses).slice(1), name).toEqual([0, 0, 0]);

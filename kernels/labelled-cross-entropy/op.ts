@@ -9,6 +9,7 @@ import { callFused, type FusedOp, type Operand } from '#engine/fused-op.ts';
 import { float, int, type TensorSpec } from '#engine/tensor-spec.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
+import { labelledCrossEntropyWebgpu } from './webgpu.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -88,6 +89,7 @@ export const LabelledCrossEntropy: FusedOp<NoAttrs> = {
     }
     if (loss.used) lowering.dispatch('labelled_cross_entropy_mean', 1, [rowLosses, inverseCount, loss, R]);
   },
+  webgpu: labelledCrossEntropyWebgpu,
 };
 
 export interface LabelledLoss {

@@ -1,49 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tf } from '#engine/tf.ts';
+import { tf, type Tensor } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, type Case } from '../judge.ts';
+import { forms, gaussian, gpuForms, judge, rmsRatio } from '../judge.ts';
+import { cases, gated, plain } from './cases.ts';
 import { gatedRmsNorm, rmsNorm } from './op.ts';
-import { gatedRmsNormGradientOracle, gatedRmsNormOracle, rmsNormGradientOracle, rmsNormOracle } from './oracle.ts';
-
-function plain(shape: number[], groups = 1, epsilon = 1e-5): Case {
-  const sizes = { epsilon, groups };
-  return {
-    name: `plain [${shape}], ${groups} groups, ε ${epsilon}`,
-    inputs: [gaussian(1, ...shape), gaussian(2, shape.at(-1))],
-    call: ([x, w]) => [rmsNorm(x, w, sizes)],
-    oracle: ([x, w]) => [rmsNormOracle(x, w, sizes)],
-    oracleGradient: ([x, w], dy) => rmsNormGradientOracle(x, w, dy, sizes),
-  };
-}
-
-function gated(shape: number[], groups = 1, epsilon = 1e-5): Case {
-  const sizes = { epsilon, groups };
-  return {
-    name: `gated [${shape}], ${groups} groups, ε ${epsilon}`,
-    inputs: [gaussian(1, ...shape), gaussian(2, ...shape), gaussian(3, shape.at(-1))],
-    call: ([x, z, w]) => [gatedRmsNorm(x, z, w, sizes)],
-    oracle: ([x, z, w]) => [gatedRmsNormOracle(x, z, w, sizes)],
-    oracleGradient: ([x, z, w], dy) => gatedRmsNormGradientOracle(x, z, w, dy, sizes),
-  };
-}
-
-const cases = [plain, gated].flatMap((kind) => [
-  kind([1, 1], 1, 0.5),
-  kind([3], 1),
-  kind([2, 3, 7]),
-  kind([1, 63, 64]),
-  kind([3, 65, 30], 2),
-  kind([130, 12], 3),
-  kind([2, 5, 20], 10, 0.1),
-  kind([5, 2, 3, 17]),
-  kind([300, 257]),
-  kind([2, 1100], 4),
-  kind([77, 40], 2),
-]);
 
 let engines: Awaited<ReturnType<typeof forms>>;
 beforeAll(async () => void (engines = await forms()));
-afterAll(() => Promise.all(engines.map(({ engine }) => engine.close())));
+// these kernels use neither subgroups nor float16, so that one form is all there is
+let gpus: Awaited<ReturnType<typeof gpuForms>>;
+beforeAll(async () => void (gpus = await gpuForms()));
+afterAll(() => Promise.all([...engines, ...gpus].map(({ engine }) => engine.close())));
 
 describe('RMS norm', () => {
   test.each(cases)('$name: every form gives the value and all gradients', async (c) => {
@@ -56,7 +23,7 @@ describe('RMS norm', () => {
   test('a row of zeros gives zeros and finite gradients', async () => {
     const x = { shape: [2, 6], data: new Float64Array(12) };
     for (const c of [plain([2, 6]), gated([2, 6])]) {
-      for (const { name, engine } of engines) {
+      for (const { name, engine } of [...engines, ...gpus]) {
         const ratios = await judge(engine, { ...c, inputs: [x, ...c.inputs.slice(1)] });
         for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-5);
       }
@@ -85,6 +52,36 @@ describe('RMS norm', () => {
     for (const g of Object.values(one)) expect(g.data.every(Number.isFinite)).toBe(true);
     expect(two).toEqual(one);
     expect(three).toEqual(one);
+  });
+
+  test.for(cases)('$name: every WGSL form gives the value and all gradients', async (c, context) => {
+    if (gpus.length === 0) context.skip('no WebGPU adapter');
+    for (const { name, engine, bound } of gpus) {
+      const ratios = await judge(engine, c);
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
+    }
+  });
+
+  test('on a GPU norms written over their operands are right, two runs give the same bits, and a gradient read alone is right', async (context) => {
+    if (gpus.length === 0) context.skip('no WebGPU adapter');
+    const [x, z, w] = [gaussian(1, 70, 51), gaussian(2, 70, 51), gaussian(3, 51)].map((t) => ({ shape: t.shape, data: Float32Array.from(t.data) }));
+    const names = ['dx', 'dz', 'dw'] as const;
+    const reading = (wanted: readonly string[]) => (t: Record<string, Tensor>) => {
+      const gradients = tf.grads((p, q, r) => tf.sum(tf.square(gatedRmsNorm(rmsNorm(p, r), q, r))))([t['x'], t['z'], t['w']]);
+      return { outputs: Object.fromEntries(names.flatMap((n, i) => (wanted.includes(n) ? [[n, gradients[i]]] : []))) };
+    };
+    const program = { state: {}, functions: { all: reading(names), dx: reading(['dx']), dz: reading(['dz']), dw: reading(['dw']) } };
+    const expected = await engines[0].engine.compile(program).run('all', { x: x, z: z, w: w }).read();
+    for (const { name, engine } of gpus) {
+      const executable = engine.compile(program);
+      const all = await executable.run('all', { x: x, z: z, w: w }).read();
+      expect(await executable.run('all', { x: x, z: z, w: w }).read(), name).toEqual(all);
+      for (const n of names) {
+        const alone = await executable.run(n, { x: x, z: z, w: w }).read();
+        for (const [what, { data }] of [['with the others', all[n]], ['alone', alone[n]]] as const) expect(rmsRatio(data, expected[n].data), `${name}, ${n} ${what}`).toBeLessThan(2e-5);
+      }
+      executable.dispose();
+    }
   });
 
   test('sizes that do not fit are named', () => {

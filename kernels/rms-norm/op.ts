@@ -5,6 +5,7 @@ import { sizeOf, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { partials, sumPartials } from '../partial-sums.ts';
 import { gatedRmsNormGradientPortable, gatedRmsNormPortable, rmsNormGradientPortable, rmsNormPortable, type NormAttrs } from './portable.ts';
+import { gatedRmsNormGradientWebgpu, gatedRmsNormWebgpu, rmsNormGradientWebgpu, rmsNormWebgpu } from './webgpu.ts';
 
 export interface NormOptions {
   /** added to the mean square; default 1e-5 */
@@ -88,6 +89,7 @@ export const rmsNormOp: FusedOp<NormAttrs> = {
     const [x, weight] = lowering.inputs as [Operand, Operand];
     lowerForward('rms_forward', lowering, x, 0, weight, given);
   },
+  webgpu: rmsNormWebgpu,
   inPlace: [[0, 0]],
 };
 
@@ -101,6 +103,7 @@ const rmsNormGradientOp: FusedOp<NormAttrs> = {
     const [dx, dw] = lowering.outputs as [Operand, Operand];
     lowerGradient('rms_gradient', lowering, [dy, x, 0, weight], [dx, 0, dw], given);
   },
+  webgpu: rmsNormGradientWebgpu,
   inPlace: [[0, 0], [0, 1]],
 };
 
@@ -116,6 +119,7 @@ export const gatedRmsNormOp: FusedOp<NormAttrs> = {
     const [x, z, weight] = lowering.inputs as [Operand, Operand, Operand];
     lowerForward('rms_gated_forward', lowering, x, z, weight, given);
   },
+  webgpu: gatedRmsNormWebgpu,
   inPlace: [[0, 0], [0, 1]],
 };
 
@@ -129,5 +133,6 @@ const gatedRmsNormGradientOp: FusedOp<NormAttrs> = {
     const [dx, dz, dw] = lowering.outputs as [Operand, Operand, Operand];
     lowerGradient('rms_gated_gradient', lowering, [dy, x, z, weight], [dx, dz, dw], given);
   },
+  webgpu: gatedRmsNormGradientWebgpu,
   inPlace: [[0, 0], [0, 1], [1, 2], [1, 0]],
 };

@@ -1,60 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, type Case } from '../judge.ts';
+import { forms, gaussian, gpuForms, judge, rmsRatio } from '../judge.ts';
+import { cases, mapped, operands, scanCase, tiledCases } from './cases.ts';
 import { selectiveScan } from './op.ts';
 import { selectiveScanGradientOracle, selectiveScanOracle } from './oracle.ts';
 
-type Operand = { shape: number[]; data: Float64Array };
-const mapped = (t: Operand, f: (v: number) => number): Operand => ({ shape: t.shape, data: t.data.map((v) => Math.fround(f(v))) });
-
-/** Decays from slow to fast: Δ about 0.02 … 2, a = −0.1 … −20. */
-function operands(B: number, L: number, E: number, N: number): Operand[] {
-  return [
-    gaussian(1, B, L, E),
-    mapped(gaussian(2, B, L, E), (v) => 0.2 * Math.exp(v)),
-    mapped(gaussian(3, E, N), (v) => -Math.exp(1.2 * v)),
-    gaussian(4, B, L, N),
-    gaussian(5, B, L, N),
-    gaussian(6, E),
-  ];
-}
-
-function scanCase(name: string, inputs: Operand[], chunk?: number): Case {
-  return {
-    name,
-    inputs,
-    call: ([x, delta, a, b, c, d]) => {
-      const { y, finalState } = selectiveScan(x, delta, a, b, c, d, chunk === undefined ? {} : { chunk });
-      return [y, finalState];
-    },
-    oracle: (t) => {
-      const { y, finalState } = selectiveScanOracle(t);
-      return [y, finalState];
-    },
-    oracleGradient: selectiveScanGradientOracle,
-  };
-}
-
-const sized = (B: number, L: number, E: number, N: number, chunk?: number): Case =>
-  scanCase(`B${B} L${L} E${E} N${N}${chunk === undefined ? '' : ` chunk ${chunk}`}`, operands(B, L, E, N), chunk);
-
-const cases = [
-  sized(1, 1, 1, 1),
-  sized(2, 2, 3, 2),
-  sized(3, 63, 5, 3),
-  sized(1, 65, 18, 16),
-  sized(2, 130, 7, 5, 7),
-  sized(1, 33, 6, 4, 1),
-  sized(1, 40, 4, 9, 500),
-  sized(3, 32, 35, 4, 32),
-  sized(33, 5, 6, 4),
-  sized(33, 3, 66, 2),
-];
-
 let engines: Awaited<ReturnType<typeof forms>>;
 beforeAll(async () => void (engines = await forms()));
-afterAll(() => Promise.all(engines.map(({ engine }) => engine.close())));
+// these kernels use neither subgroups nor float16, so that one form is all there is
+let gpus: Awaited<ReturnType<typeof gpuForms>>;
+beforeAll(async () => void (gpus = await gpuForms()));
+afterAll(() => Promise.all([...engines, ...gpus].map(({ engine }) => engine.close())));
 
 describe('selective scan', () => {
   test.each(cases)('$name: every form gives the value and all gradients', async (c) => {
@@ -65,10 +22,10 @@ describe('selective scan', () => {
   });
 
   test('decay that does nothing and decay that forgets at once', async () => {
-    const [x, delta, a, b, c, d] = operands(2, 40, 8, 4) as [Operand, Operand, Operand, Operand, Operand, Operand];
+    const [x, delta, a, b, c, d] = operands(2, 40, 8, 4);
     for (const rate of [-1e-7, -1e4]) {
       const extreme = scanCase(`a = ${rate}`, [x, delta, mapped(a, () => rate), b, c, d]);
-      for (const { name, engine } of engines) {
+      for (const { name, engine } of [...engines, ...gpus]) {
         const { ['gradient 2']: da, ...ratios } = await judge(engine, extreme);
         // where nothing is remembered, the gradient of a is nothing but underflow
         if (rate > -1) expect(da, `${name}, gradient of a`).toBeLessThan(2e-5);
@@ -107,5 +64,59 @@ describe('selective scan', () => {
     expect(() => selectiveScan(x, delta, a, tf.zeros([2, 5, 3]), c, d)).toThrow('E_SHAPE: selectiveScan: b is [2,5,3], but with x [2,5,8] and a [8,4] it must be [B, L, N] = [2,5,4]');
     expect(() => selectiveScan(tf.zeros([5, 8]), delta, a, b, c, d)).toThrow('E_SHAPE: selectiveScan: x is [5,8]');
     expect(() => selectiveScan(x, delta, a, b, c, d, { chunk: 0 })).toThrow('E_SHAPE: selectiveScan: chunk');
+  });
+});
+
+describe('selective scan on a GPU', () => {
+  beforeEach((context) => {
+    if (gpus.length === 0) context.skip('no WebGPU adapter');
+  });
+
+  test.each([...cases, ...tiledCases])('$name: the value and all gradients', async (c) => {
+    for (const { name, engine, bound } of gpus) {
+      const ratios = await judge(engine, c);
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
+    }
+  });
+
+  const inputs = operands(2, 150, 37, 6);
+  const given = Object.fromEntries(inputs.map((t, i) => [`x${i}`, { shape: t.shape, data: Float32Array.from(t.data) }]));
+  const call = (v: readonly Tensor[]) => selectiveScan(v[0], v[1], v[2], v[3], v[4], v[5]);
+  const gradientsOf = (v: Tensor[], dy: Tensor) => tf.grads((...u: Tensor[]) => tf.sum(tf.mul(call(u).y, dy)))(v);
+
+  test('an output or gradient that is wanted alone is the same', async () => {
+    const { y, finalState } = selectiveScanOracle(inputs);
+    const dy = gaussian(7, 2, 150, 37);
+    const gradients = selectiveScanGradientOracle(inputs, dy);
+    for (const { name, engine, bound } of gpus) {
+      const executable = engine.compile({
+        state: {},
+        functions: {
+          y: (t) => ({ outputs: { result: call(inputs.map((_, i) => t[`x${i}`])).y } }),
+          finalState: (t) => ({ outputs: { result: call(inputs.map((_, i) => t[`x${i}`])).finalState } }),
+          ...Object.fromEntries(inputs.map((_, k) => [`gradient ${k}`, (t: Record<string, Tensor>) => ({ outputs: { result: gradientsOf(inputs.map((_, i) => t[`x${i}`]), t['dy'])[k] } })])),
+        },
+      });
+      const wanted = { y, finalState, ...Object.fromEntries(gradients.map((g, k) => [`gradient ${k}`, g])) };
+      for (const [what, expected] of Object.entries(wanted)) {
+        const { result } = await executable.run(what, what.startsWith('gradient') ? { ...given, dy: { shape: dy.shape, data: Float32Array.from(dy.data) } } : given).read();
+        expect(rmsRatio(result.data, expected.data), `${name}, ${what}`).toBeLessThan(bound);
+      }
+      executable.dispose();
+    }
+  });
+
+  test('two runs give the same bits', async () => {
+    for (const { engine } of gpus) {
+      const executable = engine.compile({
+        state: {},
+        functions: {
+          f: (t) => ({ outputs: Object.fromEntries(gradientsOf(inputs.map((_, i) => t[`x${i}`]), t['x0']).map((g, i) => [`g${i}`, g])) }),
+        },
+      });
+      const first = await executable.run('f', given).read();
+      expect(await executable.run('f', given).read()).toEqual(first);
+      executable.dispose();
+    }
   });
 });

@@ -5,8 +5,10 @@ import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { partials, sumPartials } from '../partial-sums.ts';
 import { selectiveScanGradientPortable, selectiveScanPortable } from './portable.ts';
+import { scanSizes, type ScanSizes } from './sizes.ts';
+import { selectiveScanGradientWebgpu, selectiveScanWebgpu } from './webgpu.ts';
 
-type ScanAttrs = {
+export type ScanAttrs = {
   /** steps between two kept states */
   readonly chunk: number;
 };
@@ -24,20 +26,6 @@ export function selectiveScan(
 ): { y: Tensor; finalState: Tensor } {
   const [y, finalState] = callFused(selectiveScanOp, [x, delta, a, b, c, d], { chunk: options.chunk ?? 32 });
   return { y: y, finalState: finalState };
-}
-
-interface ScanSizes {
-  readonly B: number;
-  readonly L: number;
-  readonly E: number;
-  readonly N: number;
-  /** number of chunks */
-  readonly chunks: number;
-}
-
-function scanSizes(inputs: readonly { readonly shape: readonly number[] }[], chunk: number): ScanSizes {
-  const [B, L, E] = inputs[0].shape as [number, number, number];
-  return { B, L, E, N: inputs[2].shape[1], chunks: Math.ceil(L / chunk) };
 }
 
 function check(inputs: readonly TensorSpec[], chunk: number): ScanSizes {
@@ -96,6 +84,7 @@ export const selectiveScanOp: FusedOp<ScanAttrs> = {
     const scratch = 3 * channels * chunk + 2 * states * chunk + 2 * channels * states + channels;
     lowering.dispatch('scan_forward', B * Math.ceil(E / block), [...inputs, ...outputs, L, E, N, block, chunk], 4 * scratch);
   },
+  webgpu: selectiveScanWebgpu,
   inPlace: [[0, 0], [0, 1]],
 };
 
@@ -123,5 +112,6 @@ const selectiveScanGradientOp: FusedOp<ScanAttrs> = {
     sumPartials(lowering, shares.dc, blocks, dc);
     sumPartials(lowering, shares.dd, B, dd);
   },
+  webgpu: selectiveScanGradientWebgpu,
   inPlace: [[0, 0], [0, 1], [1, 2], [1, 0]],
 };

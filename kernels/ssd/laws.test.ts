@@ -1,98 +1,22 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rng } from '#core/random.ts';
 import type { Engine, HostTensors } from '#engine/engine.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { openTfjs } from '#engine/tfjs/engine.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
-import { forms, gaussian, judge, type Case } from '../judge.ts';
-import { ssd, type SsdForm } from './op.ts';
-import { ssdOracle, ssdOracleGradient } from './oracle.ts';
+import { forms, gpuForms, judge, type Case } from '../judge.ts';
+import { call, caseOf, decays, gpuCases, largeCases, operands, smallCases, ssdForms, type Sizes } from './cases.ts';
+import type { SsdForm } from './op.ts';
 
 const BAR = 2e-5;
-const ssdForms: readonly SsdForm[] = ['chunked', 'linear', 'quadratic'];
-
-/** How much a token decays, dt·a: from 1e-4 to 20. */
-const decays = {
-  weak: { a: -0.01, dt: (u: number) => 0.005 + 0.01 * u },
-  ordinary: { a: -8, dt: (u: number) => 10 ** (-3 + 2 * u) },
-  strong: { a: -20, dt: (u: number) => 0.9 + 0.1 * u },
-  mixed: { a: -10, dt: (u: number) => 10 ** (-5 + 5.3 * u) },
-} as const;
-
-interface Sizes {
-  readonly B: number;
-  readonly L: number;
-  readonly H: number;
-  readonly P: number;
-  readonly G: number;
-  readonly N: number;
-  readonly chunk: number;
-  readonly decay: keyof typeof decays;
-}
-
-function operands({ B, L, H, P, G, N, decay }: Sizes): Case['inputs'] {
-  const stream = rng(99);
-  const { a, dt } = decays[decay];
-  return [
-    gaussian(1, B, L, H, P),
-    { shape: [B, L, H], data: Float64Array.from({ length: B * L * H }, () => Math.fround(dt(stream.uniform()))) },
-    { shape: [H], data: Float64Array.from({ length: H }, (_, h) => Math.fround((a * (H + h)) / (2 * H))) },
-    gaussian(2, B, L, G, N),
-    gaussian(3, B, L, G, N),
-    gaussian(4, H),
-  ];
-}
-
-function call(chunk: number, form: SsdForm): Case['call'] {
-  return (t) => {
-    const { y, finalState } = ssd(t[0], t[1], t[2], t[3], t[4], t[5], { chunk, form });
-    return [y, finalState];
-  };
-}
-
-/** `outputs`: 1 leaves the final state out, which is then not computed. */
-function caseOf(sizes: Sizes, form: SsdForm, outputs = 2): Case {
-  return {
-    name: `${form} ${JSON.stringify(sizes)}`,
-    inputs: operands(sizes),
-    call: (t) => call(sizes.chunk, form)(t).slice(0, outputs),
-    oracle: ([x, dt, a, b, c, d]) => {
-      const { y, finalState } = ssdOracle(x, dt, a, b, c, d);
-      return [y, finalState].slice(0, outputs);
-    },
-    oracleGradient: ([x, dt, a, b, c, d], dy) => ssdOracleGradient(x, dt, a, b, c, d, dy),
-  };
-}
-
-const table: readonly Sizes[] = [
-  { B: 1, L: 1, H: 1, P: 5, G: 1, N: 3, chunk: 64, decay: 'ordinary' },
-  { B: 3, L: 2, H: 4, P: 4, G: 2, N: 4, chunk: 1, decay: 'weak' },
-  { B: 2, L: 63, H: 2, P: 5, G: 1, N: 3, chunk: 7, decay: 'ordinary' },
-  { B: 2, L: 63, H: 2, P: 5, G: 1, N: 3, chunk: 7, decay: 'strong' },
-  { B: 1, L: 65, H: 4, P: 16, G: 2, N: 16, chunk: 64, decay: 'ordinary' },
-  { B: 1, L: 65, H: 2, P: 6, G: 2, N: 9, chunk: 16, decay: 'mixed' },
-  { B: 2, L: 130, H: 3, P: 9, G: 1, N: 10, chunk: 100, decay: 'weak' },
-  { B: 1, L: 130, H: 2, P: 3, G: 1, N: 5, chunk: 64, decay: 'strong' },
-  { B: 1, L: 130, H: 2, P: 3, G: 1, N: 5, chunk: 100, decay: 'mixed' },
-  { B: 1, L: 210, H: 2, P: 3, G: 1, N: 5, chunk: 140, decay: 'ordinary' },
-  { B: 1, L: 257, H: 2, P: 5, G: 1, N: 7, chunk: 256, decay: 'mixed' },
-  { B: 1, L: 257, H: 2, P: 5, G: 1, N: 7, chunk: 256, decay: 'weak' },
-];
-
-function check(name: string, ratios: Record<string, number>): void {
-  for (const [result, ratio] of Object.entries(ratios)) expect(ratio, `${name}: ${result}`).toBeLessThan(BAR);
+function check(name: string, ratios: Record<string, number>, bound = BAR): void {
+  for (const [result, ratio] of Object.entries(ratios)) expect(ratio, `${name}: ${result}`).toBeLessThan(bound);
 }
 
 for (const { name, engine } of await forms()) {
   describe(name, () => {
     afterAll(() => engine.close());
-    for (const sizes of table) {
-      for (const form of ssdForms) {
-        const test = caseOf(sizes, form);
-        it(`${test.name} equals the recurrence in float64`, async () => check(test.name, await judge(engine, test)));
-      }
-    }
+    for (const test of smallCases) it(`${test.name} equals the recurrence in float64`, async () => check(test.name, await judge(engine, test)));
   });
 }
 
@@ -119,19 +43,7 @@ describe('wasm, memory filled with NaN', () => {
   });
 
   it('training sizes and many tiles, without the final state', async () => {
-    for (const sizes of [
-      { B: 1, L: 64, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'ordinary' },
-      { B: 1, L: 200, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'ordinary' },
-      { B: 1, L: 130, H: 4, P: 32, G: 1, N: 16, chunk: 128, decay: 'ordinary' },
-      { B: 1, L: 96, H: 1, P: 64, G: 1, N: 256, chunk: 64, decay: 'ordinary' },
-      { B: 8, L: 130, H: 2, P: 2, G: 2, N: 3, chunk: 130, decay: 'ordinary' },
-      { B: 1, L: 600, H: 1, P: 4, G: 1, N: 4, chunk: 64, decay: 'weak' },
-    ] as const) {
-      for (const form of ssdForms) {
-        const test = caseOf(sizes, form, 1);
-        check(test.name, await judge(engine, test));
-      }
-    }
+    for (const test of largeCases) check(test.name, await judge(engine, test));
   });
 });
 
@@ -144,8 +56,59 @@ it('the number of threads changes no bit', async () => {
   }
 });
 
+describe('webgpu', () => {
+  let all: Awaited<ReturnType<typeof gpuForms>> = [];
+  beforeAll(async () => {
+    all = await gpuForms();
+  });
+  afterAll(async () => {
+    for (const { engine } of all) await engine.close();
+  });
+
+  for (const test of gpuCases) {
+    it(`${test.name} equals the recurrence in float64`, async (context) => {
+      if (all.length === 0) context.skip('no GPU adapter');
+      // the WGSL is the same without subgroups: there, a little is enough
+      for (const { engine, bound } of test === gpuCases.at(-1) ? all : all.filter((_, i) => i !== 1)) check(test.name, await judge(engine, test), bound);
+    });
+  }
+
+  it('two runs give the same bits', async (context) => {
+    if (all.length === 0) context.skip('no GPU adapter');
+    const sizes: Sizes = { B: 2, L: 150, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'ordinary' };
+    for (const form of ['chunked', 'linear'] as const) {
+      const [one, two] = await everythingOn(all[0].engine, sizes, form, 2);
+      expect(two).toEqual(one);
+    }
+  });
+
+  it('what nobody reads is not needed for the rest', async (context) => {
+    if (all.length === 0) context.skip('no GPU adapter');
+    const sizes: Sizes = { B: 1, L: 70, H: 1, P: 3, G: 1, N: 2, chunk: 66, decay: 'ordinary' };
+    for (const [form, wanted] of [['chunked', [0]], ['chunked', [2]], ['chunked', [3]], ['chunked', [5]], ['linear', [1]], ['linear', [4]], ['linear', [5]]] as const) {
+      const test = caseOf(sizes, form);
+      const alone: Case = { ...test, oracleGradient: (inputs, dy) => test.oracleGradient!(inputs, dy).map((g, i) => (wanted.some((w) => w === i) ? g : null)) };
+      check(`${test.name}, gradient ${wanted} alone`, await judge(all[0].engine, alone));
+    }
+    for (const form of ['chunked', 'linear'] as const) {
+      const test = caseOf(sizes, form);
+      const last: Case = { name: `${test.name}, final state alone`, inputs: test.inputs, call: (t) => [test.call(t)[1]], oracle: (inputs) => [test.oracle(inputs)[1]] };
+      check(last.name, await judge(all[0].engine, last));
+    }
+  });
+});
+
 async function everything(threads: number, sizes: Sizes, form: SsdForm): Promise<HostTensors> {
   const engine = await openWasm({ threads });
+  try {
+    return (await everythingOn(engine, sizes, form, 1))[0];
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Outputs and gradients of some runs. */
+async function everythingOn(engine: Engine, sizes: Sizes, form: SsdForm, runs: number): Promise<HostTensors[]> {
   const inputs: HostTensors = Object.fromEntries(operands(sizes).map((t, i) => [`x${i}`, { shape: t.shape, data: Float32Array.from(t.data) }]));
   const executable = engine.compile({
     state: {},
@@ -160,10 +123,11 @@ async function everything(threads: number, sizes: Sizes, form: SsdForm): Promise
     },
   });
   try {
-    return await executable.run('f', inputs).read();
+    const results: HostTensors[] = [];
+    for (let i = 0; i < runs; i++) results.push(await executable.run('f', inputs).read());
+    return results;
   } finally {
     executable.dispose();
-    await engine.close();
   }
 }
 

@@ -4,6 +4,8 @@ import { callFused, type FusedOp, type KernelArg, type Operand, type WasmLowerin
 import { float, sizeOf, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { ssdGradientPortable, ssdPortable } from './portable.ts';
+import { sizesOf, type Sizes } from './sizes.ts';
+import { ssdGradientWebgpu, ssdWebgpu } from './webgpu.ts';
 
 /** How SSD is computed; every form gives the same numbers. */
 export type SsdForm = 'chunked' | 'linear' | 'quadratic';
@@ -30,21 +32,6 @@ export function ssd(
   const L = x.shape[1] ?? 1;
   const [y, finalState] = callFused(ssdOp, [x, dt, a, b, c, d], { chunk: { chunked: Math.min(chunk, L), linear: 0, quadratic: L }[form] });
   return { y: y, finalState: finalState };
-}
-
-interface Sizes {
-  readonly B: number;
-  readonly L: number;
-  readonly H: number;
-  readonly P: number;
-  readonly G: number;
-  readonly N: number;
-}
-
-function sizesOf([x, , , b]: readonly { readonly shape: readonly number[] }[]): Sizes {
-  const [B, L, H, P] = x.shape as [number, number, number, number];
-  const [, , G, N] = b.shape as [number, number, number, number];
-  return { B, L, H, P, G, N };
 }
 
 function check(inputs: readonly TensorSpec[]): Sizes {
@@ -142,6 +129,7 @@ export const ssdOp: FusedOp<SsdAttrs> = {
       TASK_BYTES + 4 * scratch,
     );
   },
+  webgpu: ssdWebgpu,
 };
 
 /** dy and the six inputs → the six gradients. */
@@ -154,6 +142,7 @@ export const ssdGradientOp: FusedOp<SsdAttrs> = {
     if (chunk === 0) recurrenceGradient(lowering, sizes);
     else chunkedGradient(lowering, sizes, chunk);
   },
+  webgpu: ssdGradientWebgpu,
 };
 
 /** Where `shares` tasks put their part of an output that is their sum, and the launch that adds the parts. */

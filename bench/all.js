@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// Every benchmark as one program, to be bundled for a host without npm: node bench/all.js laws | step … | gemm … | ops … | here …
+const [what] = process.argv.splice(2, 1);
+const programs = {
+  laws: () => import('./laws.js'),
+  step: () => import('./step.js'),
+  gemm: () => import('./gemm.js'),
+  ops: () => import('./ops.js'),
+  here: () => import('./here.js'),
+};
+if (programs[what] === undefined) {
+  process.stderr.write(`one of: ${Object.keys(programs).join(', ')}\n`);
+  process.exit(2);
+}
+await programs[what]();

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
+import type { Engine, HostTensors, Program } from '../engine.ts';
+import { callFused, type FusedOp } from '../fused-op.ts';
+import { float } from '../tensor-spec.ts';
+import { tf, type Tensor } from '../tf.ts';
+import { openWasm } from '../wasm/engine.ts';
+import { openWebgpu, webgpu } from './engine.ts';
+
+let there = false;
+const engines: Engine[] = [];
+const open = async (options: Parameters<typeof openWebgpu>[0] = { validate: true, poison: true }): Promise<Engine> => {
+  const engine = await openWebgpu(options);
+  engines.push(engine);
+  return engine;
+};
+beforeAll(async () => {
+  there = (await webgpu.available()).ok;
+});
+afterAll(async () => {
+  for (const e of engines) await e.close();
+});
+/** A test that needs an adapter, software or not. */
+const onGpu = (name: string, body: (context: TestContext) => Promise<void>) =>
+  test(name, async (context) => {
+    if (!there) context.skip();
+    await body(context);
+  });
+
+const wave = (n: number, shift = 0) => Float32Array.from({ length: n }, (_, i) => Math.sin(1.7 * i + shift));
+const tensor = (shape: number[], shift = 0) => ({ shape, data: wave(shape.reduce((a, b) => a * b, 1), shift) });
+
+/** The largest difference, relative to 1 + the value. */
+function difference(a: HostTensors, b: HostTensors): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(a).map(([k, { shape, data }]) => {
+      expect(b[k].shape).toEqual(shape);
+      return [k, Math.max(...Array.from(data, (x, i) => Math.abs(x - b[k].data[i]) / (1 + Math.abs(x))))];
+    }),
+  );
+}
+
+describe('replay', () => {
+  const program: Program = {
+    state: { w: tensor([20, 70], 3), count: { shape: [], data: Int32Array.of(0) } },
+    functions: {
+      step: ({ x, y, rate }, { w, count }) => {
+        const { value, grad } = tf.valueAndGrad((v: Tensor) => tf.mean(tf.square(tf.sub(tf.tanh(tf.matMul(x as never, v as never)), y))) as never)(w);
+        return { outputs: { loss: value }, state: { w: tf.sub(w, tf.mul(grad, rate)), count: tf.add(count, tf.scalar(1, 'int32')) } };
+      },
+      swap: (_, { w }) => ({ outputs: { old: w }, state: { w: tf.neg(w) } }),
+      wide: ({ x }) => ({ outputs: { y: tf.sum(tf.matMul(x as never, x as never, true), 0) } }),
+    },
+  };
+  const batch = (i: number) => ({ x: tensor([9, 20], i), y: tensor([9, 70], 2 * i), rate: { shape: [], data: Float32Array.of(0.5) } });
+
+  async function losses(engine: Engine, read: 'each' | 'late'): Promise<{ losses: number[]; state: HostTensors }> {
+    const executable = engine.compile(program);
+    const results = [];
+    for (let i = 0; i < 21; i++) {
+      const r = executable.run('step', batch(i));
+      if (read === 'each') await r.read();
+      results.push(r);
+      // other functions in between, with an arena of another size
+      if (i === 10) executable.run('swap', {});
+      if (i === 12) executable.run('wide', { x: tensor([5, 900]) });
+    }
+    const found = [];
+    for (const r of results) found.push((await r.read())['loss'].data[0]);
+    return { losses: found, state: await executable.readState() };
+  }
+
+  onGpu('is WASM, whether losses are read at once or late; the order of calls is kept', async () => {
+    const cpu = await openWasm({ threads: 1 });
+    const expected = await losses(cpu, 'late');
+    await cpu.close();
+    for (const read of ['each', 'late'] as const) {
+      const { losses: found, state } = await losses(await open(), read);
+      found.forEach((x, i) => expect(x).toBeCloseTo(expected.losses[i], 5));
+      expect(state['count'].data[0]).toBe(21);
+      expect(difference(expected.state, state)['w']).toBeLessThan(1e-5);
+    }
+  });
+
+  onGpu('two runs give the same bits, and so do runs without validation', async () => {
+    const runs = [];
+    for (const options of [undefined, undefined, {}]) runs.push(await losses(await open(options), 'late'));
+    expect(runs[1]).toEqual(runs[0]);
+    expect(runs[2]).toEqual(runs[0]);
+  });
+
+  onGpu('state is written and read between calls', async () => {
+    const executable = (await open()).compile(program);
+    const result = executable.run('swap', {});
+    executable.writeState({ w: tensor([20, 70], 9) });
+    expect((await result.read())['old'].data).toEqual(wave(1400, 3));
+    expect((await executable.readState())['w'].data).toEqual(wave(1400, 9));
+    expect(executable.peakBytes()).toBeGreaterThan(4 * 1400);
+    expect(() => executable.writeState({ v: tensor([1]) })).toThrow(/E_NAME/);
+    expect(() => executable.writeState({ w: tensor([7]) })).toThrow(/E_SHAPE/);
+  });
+
+  onGpu('launches are timed one by one', async () => {
+    let kernels: readonly string[] = [];
+    let milliseconds: Float64Array = new Float64Array();
+    const engine = await open({ profile: (c) => ([kernels, milliseconds] = [c.kernels, c.milliseconds]) });
+    const executable = engine.compile(program);
+    for (let i = 0; i < 3; i++) await executable.run('step', batch(i)).read();
+    expect(kernels).toContain('matmul');
+    expect(milliseconds.some((t) => t > 0)).toBe(true);
+  });
+});
+
+describe('what goes wrong', () => {
+  const one = (f: (x: Tensor) => Tensor): Program => ({ state: {}, functions: { f: ({ x }) => ({ outputs: { y: f(x) } }) } });
+  const op = (name: string, code?: string): FusedOp => ({
+    name,
+    outputs: () => [float(4)],
+    portable: ([x]) => [tf.clone(x)],
+    wasm: () => {},
+    ...(code === undefined ? {} : { webgpu: ({ inputs, outputs, dispatch }) => dispatch({ name: 'faulty', bindings: { x: inputs[0], y: outputs[0] }, tasks: 1, code }) }),
+  });
+
+  onGpu('an unknown function, an op without WGSL, and WGSL that does not compile are named', async () => {
+    const engine = await open();
+    await expect(engine.compile(one(tf.neg)).run('g', { x: tensor([4]) }).read()).rejects.toThrow(/E_NAME: .*no function "g".*f/);
+    await expect(engine.compile(one((x) => callFused(op('NoWgsl'), [x], {})[0])).run('f', { x: tensor([4]) }).read()).rejects.toThrow(/E_OP: NoWgsl has no WGSL form/);
+    const faulty = op('Faulty', '@compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) {\n  y[i] = x[i] + nowhere;\n}');
+    await expect(engine.compile(one((x) => callFused(faulty, [x], {})[0])).run('f', { x: tensor([4]) }).read()).rejects.toThrow(/E_OP: kernel faulty does not compile at line \d+: y\[i\] = x\[i\] \+ nowhere/);
+  });
+
+  onGpu('a tensor larger than the device allows is out of memory before anything is allocated', async () => {
+    const engine = await open();
+    const huge = one((x) => tf.sum(tf.exp(tf.add(tf.reshape(x, [-1, 1]), tf.reshape(x, [1, -1]))), 0));
+    await expect(engine.compile(huge).run('f', { x: tensor([65536]) }).read()).rejects.toThrow(/E_MEMORY: .*16384 MiB.*Remedy/);
+  });
+
+  onGpu('a lost device says so', async () => {
+    const engine = await openWebgpu();
+    const executable = engine.compile(one(tf.neg));
+    await executable.run('f', { x: tensor([4]) }).read();
+    await engine.close();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(() => executable.run('f', { x: tensor([4]) })).toThrow(/E_DEVICE: .*was lost.*Remedy/);
+  });
+});

@@ -1,0 +1,132 @@
+/** Matrix products by subgroup matrices: float16 factors, float32 sums. */
+import type { GpuKernel } from '../fused-op.ts';
+import { bind, destinationBindings, reader, writer, type Destination, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { runOf, type Matrix } from './matmul-plan.ts';
+import { lines, repeat } from './wgsl.ts';
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/**
+ * A workgroup sums one tile of C over its share of k. Both factors' tiles become float16 on their way into workgroup memory, where they lie as they do in memory
+ * (a matrix is loaded by rows or by columns), four neighbours to a vector. Offsets and strides of matrices count elements of the array, which are vectors here.
+ * Where C takes the sums as they are, matrices are stored to it; elsewhere they pass through workgroup memory, one for each subgroup at a time.
+ */
+export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: Matrix, to: Destination): GpuKernel {
+  const { batch, m, n, k } = product;
+  const { size, rows, columns, high, wide, lanes, depth, splits } = plan;
+  const [tileRows, tileColumns] = [size * rows * high, size * columns * wide];
+  const [rowTiles, columnTiles] = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)];
+  const invocations = high * wide * lanes;
+  const run = runOf(k, plan);
+  const wholeSteps = k % depth === 0;
+  const quad = size / 4;
+  const tiles = [a, b].map((f) => {
+    const tile = f.name === 'a' ? tileRows : tileColumns;
+    /** vectors of a line, and from one line to the next: 16 bytes more keep eight rows of a matrix in different banks */
+    const count = (f.across ? tile : depth) / 4;
+    return { f, count, pitch: count + 2, lines: f.across ? depth : tile, loads: Math.ceil((tile * depth) / 4 / invocations), whole: (tile * depth) / 4 % invocations === 0 };
+  });
+  type Tile = (typeof tiles)[number];
+  const each = (text: (t: Tile, r: number) => string): string =>
+    tiles
+      .flatMap((t) =>
+        range(t.loads).map((r) =>
+          lines(
+            `    {`,
+            `      let u = lane + ${r * invocations}u;`,
+            `      let line = u / ${t.count}u;`,
+            `      let vector = u % ${t.count}u;`,
+            `      ${t.whole ? '' : `if (line < ${t.lines}u) `}{ ${text(t, r)} }`,
+            `    }`,
+          ),
+        ),
+      )
+      .join('\n');
+  const fetch = (from: string): string =>
+    each(({ f: { name, across } }, r) => {
+      const first = name === 'a' ? 'row0' : 'column0';
+      return `next_${name}${r} = vec4<f16>(read_${name}(start_${name}, ${across ? `${first} + vector * 4u, ${from} + line` : `${first} + line, ${from} + vector * 4u`}));`;
+    });
+  const keep = each(({ f: { name }, pitch }, r) => `${name}_tile[line * ${pitch}u + vector] = next_${name}${r};`);
+
+  /** Loads matrix i of the subgroup's rows (or columns) at depth p. */
+  const load = ({ f: { name, across }, pitch }: Tile, i: number, p: number): string => {
+    const [kind, at, layout] =
+      name === 'a' ? (['left', `sg_row * ${rows}u + ${i}u`, across ? 'col_major' : 'row_major'] as const) : (['right', `sg_column * ${columns}u + ${i}u`, across ? 'row_major' : 'col_major'] as const);
+    const start = across ? `${p * pitch}u + (${at}) * ${quad}u` : `(${at}) * ${size * pitch}u + ${p / 4}u`;
+    return `subgroupMatrixLoad<subgroup_matrix_${kind}<f16, ${size}, ${size}>, ${layout}>(&${name}_tile, ${start}, ${pitch}u)`;
+  };
+  const multiply = repeat(depth / size, (s) =>
+    lines(
+      '    {',
+      repeat(rows, (i) => `      let left${i} = ${load(tiles[0], i, s * size)};`),
+      repeat(columns, (j) => `      let right${j} = ${load(tiles[1], j, s * size)};`),
+      repeat(rows * columns, (e) => {
+        const [i, j] = [Math.floor(e / columns), e % columns];
+        return `      sum${i}_${j} = subgroupMatrixMultiplyAccumulate(left${i}, right${j}, sum${i}_${j});`;
+      }),
+      '    }',
+    ),
+  );
+
+  const { epilogue, width } = to;
+  const direct = epilogue.bias === undefined && epilogue.addend === undefined && width === 4 && m % tileRows === 0 && n % tileColumns === 0;
+  const store = repeat(rows * columns, (e) => {
+    const [i, j] = [Math.floor(e / columns), e % columns];
+    const row = `row0 + (sg_row * ${rows}u + ${i}u) * ${size}u`;
+    const column = `column0 + (sg_column * ${columns}u + ${j}u) * ${size}u`;
+    if (direct) return `  subgroupMatrixStore<row_major>(&c, start + (${row}) * ${n / 4}u + (${column}) / 4u, sum${i}_${j}, ${n / 4}u);`;
+    return lines(
+      `  subgroupMatrixStore<row_major>(&out, sg * ${size * quad}u, sum${i}_${j}, ${quad}u);`,
+      `  workgroupBarrier();`,
+      `  for (var u = sg_lane; u < ${size * quad}u; u += ${lanes}u) { write_c(start, ${row} + u / ${quad}u, ${column} + u % ${quad}u * 4u, out[sg * ${size * quad}u + u]); }`,
+      `  workgroupBarrier();`,
+    );
+  });
+
+  return {
+    name: splits === 1 ? 'matmul_f16' : 'matmul_f16_split',
+    bindings: { a: bind(a.operand, a.width), b: bind(b.operand, b.width), ...destinationBindings(to) },
+    tasks: batch * splits * rowTiles * columnTiles,
+    code: lines(
+      'enable f16;',
+      'enable subgroups;',
+      'enable chromium_experimental_subgroup_matrix;',
+      repeat(2, (i) => `var<workgroup> ${tiles[i].f.name}_tile: array<vec4<f16>, ${tiles[i].lines * tiles[i].pitch}>;`),
+      !direct && `var<workgroup> out: array<vec4f, ${high * wide * size * quad}>;`,
+      reader(a, m % tileRows === 0, wholeSteps),
+      reader(b, n % tileColumns === 0, wholeSteps),
+      !direct && writer(to, m % tileRows === 0, n % tileColumns === 0),
+      `@compute @workgroup_size(${invocations}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) sg: u32, @builtin(subgroup_invocation_id) sg_lane: u32) {`,
+      `  let task = task_of(group);`,
+      `  if (task >= TASKS) { return; }`,
+      `  let column0 = task % ${columnTiles}u * ${tileColumns}u;`,
+      `  let row0 = task / ${columnTiles}u % ${rowTiles}u * ${tileRows}u;`,
+      `  let split = task / ${columnTiles * rowTiles}u % ${splits}u;`,
+      `  let index = task / ${columnTiles * rowTiles * splits}u;`,
+      `  let start_a = index * ${a.stride / a.width}u;`,
+      `  let start_b = index * ${b.stride / b.width}u;`,
+      `  let sg_row = sg / ${wide}u;`,
+      `  let sg_column = sg % ${wide}u;`,
+      `  let first = split * ${run}u;`,
+      `  let last = min(first + ${run}u, ${k}u);`,
+      repeat(rows * columns, (e) => `  var sum${Math.floor(e / columns)}_${e % columns}: subgroup_matrix_result<f32, ${size}, ${size}>;`),
+      tiles.flatMap((t) => range(t.loads).map((r) => `  var next_${t.f.name}${r}: vec4<f16>;`)),
+      `  for (var depth = first; ; depth += ${depth}u) {`,
+      `    if (depth < last) {`,
+      fetch('depth'),
+      `    }`,
+      `    if (depth > first) {`,
+      multiply,
+      `    }`,
+      `    if (depth >= last) { break; }`,
+      `    workgroupBarrier();`,
+      keep,
+      `    workgroupBarrier();`,
+      `  }`,
+      `  let start = (split * ${batch}u + index) * ${(m * n) / width}u;`,
+      store,
+      `}`,
+    ),
+  };
+}

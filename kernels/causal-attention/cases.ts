@@ -1,0 +1,40 @@
+/** What every form of causal attention is judged by. */
+import { callFused } from '#engine/fused-op.ts';
+import { gaussian, type Case } from '../judge.ts';
+import { CausalAttention } from './op.ts';
+import * as oracle from './oracle.ts';
+
+/** B, L, H, K, P */
+const sizes: readonly (readonly [number, number, number, number, number])[] = [
+  [1, 1, 1, 4, 4],
+  [1, 1, 1, 1, 1],
+  [2, 2, 3, 5, 7],
+  [1, 63, 2, 16, 8],
+  [2, 64, 1, 8, 8],
+  [3, 65, 1, 7, 9],
+  [1, 130, 2, 8, 12],
+  [9, 66, 1, 3, 5],
+  // whole vectors, several parts of each row, several tiles
+  [1, 200, 1, 64, 64],
+  // the widest that workgroup memory is made for, and odd numbers near it
+  [1, 66, 1, 128, 128],
+  [1, 67, 2, 101, 38],
+  // channels for more than one workgroup
+  [1, 5, 1, 132, 150],
+  // many heads and more than one tile: on a GPU one workgroup does all gradients of a head
+  [128, 65, 2, 4, 3],
+];
+
+export const cases: readonly Case[] = sizes.map(([B, L, H, K, P]) => ({
+  name: `B=${B} L=${L} H=${H} K=${K} P=${P}`,
+  inputs: [gaussian(1, B, L, H, K), gaussian(2, B, L, H, K), gaussian(3, B, L, H, P)],
+  call: ([q, k, v]) => callFused(CausalAttention, [q, k, v], {}),
+  oracle: ([q, k, v]) => {
+    const { y, logSumExp } = oracle.attention(q, k, v);
+    return [y, logSumExp];
+  },
+  oracleGradient: ([q, k, v], dy) => {
+    const { dq, dk, dv } = oracle.attentionGradient(q, k, v, dy);
+    return [dq, dk, dv];
+  },
+}));

@@ -1,0 +1,143 @@
+/** Selective scan as WGSL. Where sequences and channels are too few to keep a GPU busy, segments of time run side by side. */
+import { RecallbenchError } from '#core/errors.ts';
+import type { Operand, WebgpuLowering } from '#engine/fused-op.ts';
+import { sizeOf } from '#engine/tensor-spec.ts';
+import { lines, repeat } from '#engine/webgpu/wgsl.ts';
+import type { ScanAttrs } from './op.ts';
+import { scanSizes, type ScanSizes } from './sizes.ts';
+import { backwardSweepKernel, gradientTile } from './webgpu-gradient.ts';
+import { joinSegments, sweepKernel, type Segments, type Sweep } from './webgpu-sweep.ts';
+
+/** invocations, of 8 states each, from which on segments would not pay: the sweep that finds the states between them costs half as much again */
+const ENOUGH = 16384;
+/** a segment is not shorter */
+const SHORTEST = 64;
+
+/** As many segments as make the GPU busy, each a whole number of `unit` steps. */
+function segmentsOf({ B, L, E, N }: ScanSizes, unit: number): Segments {
+  const invocations = B * E * Math.ceil(N / 8);
+  const wanted = invocations >= ENOUGH ? 1 : Math.max(1, Math.min(Math.ceil((4 * ENOUGH) / invocations), Math.floor(L / SHORTEST)));
+  const steps = Math.ceil(L / wanted / unit) * unit;
+  return { count: Math.ceil(L / steps), steps };
+}
+
+/** The states (or gradients) that segments begin with, or nothing where there is one segment. */
+function segmentEntries(lowering: WebgpuLowering, sweep: Omit<Sweep, 'name' | 'chunk'>): Operand | undefined {
+  const { sizes: { B, E, N }, segments, reverse } = sweep;
+  if (segments.count === 1) return undefined;
+  const ends = { states: lowering.buffer(B, segments.count, N, E), totals: lowering.buffer(B, segments.count, E) };
+  const name = `selective_scan_${reverse ? 'gradient_' : ''}segment`;
+  sweepKernel(lowering, { ...sweep, name: `${name}s`, chunk: segments.steps, ends });
+  joinSegments(lowering, { ...sweep, name: `${name}_join`, chunk: segments.steps }, ends);
+  return ends.states;
+}
+
+/** Launches the forward scan for the outputs that are given. */
+function forward(lowering: WebgpuLowering, inputs: readonly Operand[], chunk: number, out: Pick<Sweep, 'starts' | 'last'> & { readonly y?: Operand | undefined }): void {
+  const [x, delta, a, b, c, d] = inputs;
+  const sizes = scanSizes(inputs, chunk);
+  const segments = segmentsOf(sizes, out.starts === undefined ? 1 : chunk);
+  const common = { sizes, segments, reverse: false, x, delta, a, b };
+  const entry = segmentEntries(lowering, common);
+  sweepKernel(lowering, {
+    ...common, name: 'selective_scan', chunk: out.starts === undefined ? segments.steps : chunk, entry,
+    y: out.y === undefined ? undefined : { out: out.y, c, d }, starts: out.starts, last: out.last,
+  });
+}
+
+function checkStates({ N }: ScanSizes): void {
+  if (N > 256) throw new RecallbenchError('E_OP', `selectiveScan: the WGSL form has at most 256 states a channel, not ${N}. Remedy: --engine wasm.`);
+}
+
+/** A wanted output, or nothing. */
+const wanted = (out: Operand): Operand | undefined => (out.used ? out : undefined);
+
+export function selectiveScanWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs): void {
+  const { inputs, outputs } = lowering;
+  const chunk = Math.min(attrs.chunk, inputs[0].shape[1]);
+  checkStates(scanSizes(inputs, chunk));
+  const [y, last, starts] = outputs.map(wanted);
+  forward(lowering, inputs, chunk, { y, last, starts });
+}
+
+export function selectiveScanGradientWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs): void {
+  const { inputs: [dy, x, delta, a, b, c, d, kept], outputs } = lowering;
+  const scanned = [x, delta, a, b, c, d];
+  const given = Math.min(attrs.chunk, x.shape[1]);
+  const tile = gradientTile(scanSizes(scanned, given));
+  const chunk = Math.min(given, tile.longestChunk);
+  const sizes = scanSizes(scanned, chunk);
+  const { B, E, N } = sizes;
+  checkStates(sizes);
+  let starts = kept;
+  if (chunk < given) {
+    starts = lowering.buffer(B, sizes.chunks, N, E);
+    forward(lowering, scanned, chunk, { starts });
+  }
+  const segments = segmentsOf(sizes, chunk);
+  const entry = segmentEntries(lowering, { sizes, segments, reverse: true, x: dy, delta, a, b: c });
+  const [dx, dDelta, da, db, dc, dd] = outputs.map(wanted);
+  const blocks = Math.ceil(E / (4 * tile.quads));
+  const sums: ShareSum[] = [];
+  let words = 0;
+  /** room for `count` shares of an output */
+  const room = (out: Operand | undefined, count: number): number | undefined => {
+    if (out === undefined) return undefined;
+    const first = words;
+    sums.push({ out, count, first });
+    words += count * sizeOf(out.shape);
+    return first;
+  };
+  const at = { da: room(da, B * segments.count), db: room(db, blocks), dc: room(dc, blocks), dd: room(dd, B * segments.count) };
+  const shares = lowering.buffer(words);
+  backwardSweepKernel(lowering, { sizes, segments, chunk, dy, x, delta, a, b, c, d, starts, entry, dx, dDelta, shares, at });
+  if (sums.length > 0) sumShares(lowering, shares, sums);
+}
+
+/** One output as the sum of shares, which begin at `first`. */
+interface ShareSum {
+  readonly out: Operand;
+  readonly count: number;
+  readonly first: number;
+}
+
+const SIZE = 256;
+
+/** Launches all sums at once. Long sums are split over the invocations of a workgroup. */
+function sumShares({ dispatch }: WebgpuLowering, shares: Operand, sums: readonly ShareSum[]): void {
+  let tasks = 0;
+  const texts = sums.map(({ out, count, first }, k) => {
+    const n = sizeOf(out.shape);
+    const rows = 2 ** Math.floor(Math.log2(Math.min(32, Math.max(1, count / 4))));
+    const columns = SIZE / rows;
+    const before = tasks;
+    tasks += Math.ceil(n / columns);
+    return `
+  if (task >= ${before}u && task < ${tasks}u) {
+    let i = (task - ${before}u) * ${columns}u + lane % ${columns}u;
+    var sum = 0f;
+    if (i < ${n}u) {
+      for (var k = lane / ${columns}u; k < ${count}u; k += ${rows}u) { sum += shares[${first}u + k * ${n}u + i]; }
+    }
+    parts[lane] = sum;
+    workgroupBarrier();
+    if (lane < ${columns}u && i < ${n}u) {
+${repeat(rows - 1, (r) => `      sum += parts[lane + ${(r + 1) * columns}u];`)}
+      out${k}[i] = sum;
+    }
+  }`;
+  });
+  dispatch({
+    name: 'selective_scan_sums',
+    bindings: { shares, ...Object.fromEntries(sums.map(({ out }, k) => [`out${k}`, out])) },
+    tasks,
+    code: lines(
+      `var<workgroup> parts: array<f32, ${SIZE}>;`,
+      `@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
+      `  let task = task_of(group);`,
+      `  if (task >= TASKS) { return; }`,
+      texts,
+      `}`,
+    ),
+  });
+}
