@@ -1,6 +1,6 @@
 /** Matrix products by subgroup matrices: float16 factors, float32 sums. */
 import type { GpuKernel } from '../fused-op.ts';
-import { bind, destinationBindings, reader, writer, type Destination, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { bind, destinationBindings, reader, tileOfTask, writer, type Destination, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { runOf, type Matrix } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
@@ -98,18 +98,9 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
       reader(b, n % tileColumns === 0, wholeSteps),
       !direct && writer(to, m % tileRows === 0, n % tileColumns === 0),
       `@compute @workgroup_size(${invocations}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) sg: u32, @builtin(subgroup_invocation_id) sg_lane: u32) {`,
-      `  let task = task_of(group);`,
-      `  if (task >= TASKS) { return; }`,
-      `  let column0 = task % ${columnTiles}u * ${tileColumns}u;`,
-      `  let row0 = task / ${columnTiles}u % ${rowTiles}u * ${tileRows}u;`,
-      `  let split = task / ${columnTiles * rowTiles}u % ${splits}u;`,
-      `  let index = task / ${columnTiles * rowTiles * splits}u;`,
-      `  let start_a = index * ${a.stride / a.width}u;`,
-      `  let start_b = index * ${b.stride / b.width}u;`,
+      tileOfTask({ a, b }, { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }),
       `  let sg_row = sg / ${wide}u;`,
       `  let sg_column = sg % ${wide}u;`,
-      `  let first = split * ${run}u;`,
-      `  let last = min(first + ${run}u, ${k}u);`,
       repeat(rows * columns, (e) => `  var sum${Math.floor(e / columns)}_${e % columns}: subgroup_matrix_result<f32, ${size}, ${size}>;`),
       tiles.flatMap((t) => range(t.loads).map((r) => `  var next_${t.f.name}${r}: vec4<f16>;`)),
       `  for (var depth = first; ; depth += ${depth}u) {`,

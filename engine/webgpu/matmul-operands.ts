@@ -123,3 +123,23 @@ export function writer({ epilogue, width, m, n }: Destination, wholeRows: boolea
     `}`,
   );
 }
+
+/**
+ * The beginning of a kernel with a workgroup for each tile of C and share of k: where its tile is (`row0`, `column0`), which product of the
+ * batch (`index`, `start_a`, `start_b`), and its k (`first` … `last` − 1 of share `split`).
+ */
+export function tileOfTask(
+  { a, b }: Pick<MatMulOperands, 'a' | 'b'>,
+  { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }: Readonly<Record<'rowTiles' | 'columnTiles' | 'tileRows' | 'tileColumns' | 'splits' | 'run' | 'k', number>>,
+): string {
+  return `  let task = task_of(group);
+  if (task >= TASKS) { return; }
+  let column0 = task % ${columnTiles}u * ${tileColumns}u;
+  let row0 = task / ${columnTiles}u % ${rowTiles}u * ${tileRows}u;
+  let split = task / ${columnTiles * rowTiles}u % ${splits}u;
+  let index = task / ${columnTiles * rowTiles * splits}u;
+  let start_a = index * ${a.stride / a.width}u;
+  let start_b = index * ${b.stride / b.width}u;
+  let first = split * ${run}u;
+  let last = min(first + ${run}u, ${k}u);`;
+}

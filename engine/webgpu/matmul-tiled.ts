@@ -1,6 +1,6 @@
 /** Matrix products by tiles in workgroup memory. */
 import type { GpuKernel } from '../fused-op.ts';
-import { bind, destinationBindings, reader, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { bind, destinationBindings, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { rounds, runOf, type Tiled } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
@@ -78,18 +78,9 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
       reader(b, n % tileColumns === 0, wholeSteps),
       writer(to, m % tileRows === 0, n % tileColumns === 0),
       `@compute @workgroup_size(${size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-      `  let task = task_of(group);`,
-      `  if (task >= TASKS) { return; }`,
-      `  let column0 = task % ${columnTiles}u * ${tileColumns}u;`,
-      `  let row0 = task / ${columnTiles}u % ${rowTiles}u * ${tileRows}u;`,
-      `  let split = task / ${columnTiles * rowTiles}u % ${splits}u;`,
-      `  let index = task / ${columnTiles * rowTiles * splits}u;`,
-      `  let start_a = index * ${a.stride / a.width}u;`,
-      `  let start_b = index * ${b.stride / b.width}u;`,
+      tileOfTask({ a, b }, { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }),
       `  let ty = lane / ${wide}u;`,
       `  let tx = lane % ${wide}u;`,
-      `  let first = split * ${run}u;`,
-      `  let last = min(first + ${run}u, ${k}u);`,
       repeat(rows * quads, (s) => `  var sum${Math.floor(s / quads)}_${s % quads} = vec4f(0);`),
       repeat(4 * loads, (s) => `  var next${s >> 2}_${s & 3} = vec4f(0);`),
       `  for (var depth = first; ; depth += ${depth}u) {`,

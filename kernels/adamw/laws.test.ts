@@ -3,7 +3,7 @@ import type { Engine, HostTensors } from '#engine/engine.ts';
 import { tf } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
 import type { NdArray } from '../nd-array.ts';
-import { forms, gaussian, judge, rmsRatio, type Case } from '../judge.ts';
+import { forms, gaussian, gpuForms, judge, rmsRatio, type Case } from '../judge.ts';
 import { adamW } from './op.ts';
 import * as oracle from './oracle.ts';
 
@@ -20,11 +20,13 @@ const cases: Case[] = [[], [1], [3], [2, 65], [63, 5], [130, 127]].map((shape) =
 }));
 
 let all: { name: string; engine: Engine }[] = [];
+let gpus: Awaited<ReturnType<typeof gpuForms>> = [];
 beforeAll(async () => {
   all = await forms();
+  gpus = await gpuForms();
 });
 afterAll(async () => {
-  for (const { engine } of all) await engine.close();
+  for (const { engine } of [...all, ...gpus]) await engine.close();
 });
 
 describe('AdamW: every form is the oracle', () => {
@@ -33,6 +35,13 @@ describe('AdamW: every form is the oracle', () => {
       for (const [what, ratio] of Object.entries(await judge(engine, c))) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-6);
     }
   });
+});
+
+test.for(cases)('AdamW in WGSL is the oracle: $name', async (c, context) => {
+  if (gpus.length === 0) context.skip();
+  for (const { name, engine, bound } of gpus) {
+    for (const [what, ratio] of Object.entries(await judge(engine, c))) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
+  }
 });
 
 describe('AdamW', () => {

@@ -7,7 +7,6 @@ import { gatedRmsNorm, rmsNorm } from './op.ts';
 
 let engines: Awaited<ReturnType<typeof forms>>;
 beforeAll(async () => void (engines = await forms()));
-// these kernels use neither subgroups nor float16, so that one form is all there is
 let gpus: Awaited<ReturnType<typeof gpuForms>>;
 beforeAll(async () => void (gpus = await gpuForms()));
 afterAll(() => Promise.all([...engines, ...gpus].map(({ engine }) => engine.close())));

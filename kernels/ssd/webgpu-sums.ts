@@ -2,6 +2,7 @@
 import type { GpuBinding, GpuKernel, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { lines } from '#engine/webgpu/wgsl.ts';
 import type { Cut } from './webgpu-chunked.ts';
+import { partials, sumPartials } from '../webgpu-sums.ts';
 import { TILE } from './webgpu-tiles.ts';
 
 type Layout = Omit<Cut, 'tiling'>;
@@ -65,21 +66,21 @@ var<workgroup> shares: array<f32, 64>;
  * A task for each (batch, chunk, tile, head), its invocations the tokens.
  */
 export function decayGradient(
-  { outputs, buffer, dispatch }: WebgpuLowering, sizes: Layout, { dt, a, sums, through, stateful }: { dt: Operand; a: Operand; sums: Operand; through?: Operand; stateful: boolean },
+  lowering: WebgpuLowering, sizes: Layout, { dt, a, sums, through, stateful }: { dt: Operand; a: Operand; sums: Operand; through?: Operand; stateful: boolean },
 ): void {
-  const [, ddt, da, , , dd] = outputs;
+  const [, ddt, da, , , dd] = lowering.outputs;
   const { B, L, H, chunk, chunks, tiles, parts } = sizes;
   const tasks = B * chunks * tiles;
-  const [daShares, ddShares] = [da, dd].map((output) => (output.used ? buffer(tasks, H) : undefined));
+  const [daShares, ddShares] = [da, dd].map((output) => partials(lowering, tasks, output)) as [Operand, Operand];
   const alpha = ddt.used || da.used;
   const pairs = alpha && tiles > 1;
   const states = alpha && stateful;
   const total = (plane: number, token: string) => `total(${planeAt(sizes, plane, '0u', token, 'h')})`;
-  dispatch({
+  lowering.dispatch({
     name: 'ssd_decay_gradient',
     bindings: {
       sums_data: sums, ...(da.used ? { dt_data: dt } : {}), ...(ddt.used ? { a_data: a, ddt_data: ddt } : {}),
-      ...(daShares && { da_data: daShares }), ...(ddShares && { dd_data: ddShares }), ...(states && through && { through_data: through }),
+      ...(da.used ? { da_data: daShares } : {}), ...(dd.used ? { dd_data: ddShares } : {}), ...(states && through && { through_data: through }),
     },
     tasks: tasks * H,
     code: lines(
@@ -163,31 +164,7 @@ fn add_up(lane: u32, v: vec2f) -> vec2f {
       `}`,
     ),
   });
-  if (daShares !== undefined) dispatch(sumRows(daShares, tasks, H, da));
-  if (ddShares !== undefined) dispatch(sumRows(ddShares, tasks, H, dd));
-}
-
-/** y[h] = Σ_i x[i, h] over many rows: a task for each column. */
-function sumRows(x: Operand, rows: number, columns: number, y: Operand): GpuKernel {
-  return {
-    name: 'ssd_sum_rows',
-    bindings: { rows_data: x, sum_data: y },
-    tasks: columns,
-    code: `
-var<workgroup> shares: array<f32, 256>;
-@compute @workgroup_size(256) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let task = task_of(group);
-  if (task >= TASKS) { return; }
-  var sum = 0f;
-  for (var i = lane; i < ${rows}u; i += 256u) { sum += rows_data[i * ${columns}u + task]; }
-  shares[lane] = sum;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { shares[lane] += shares[lane + half]; }
-  }
-  if (lane == 0u) { sum_data[task] = shares[0]; }
-}`,
-  };
+  sumPartials(lowering, [{ shares: daShares, count: tasks, out: da }, { shares: ddShares, count: tasks, out: dd }]);
 }
 
 /** y[i] = Σ_k x[k, i] over a few shares: an invocation for each element, or for four. */
