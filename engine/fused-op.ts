@@ -15,6 +15,8 @@ export interface Operand {
   readonly used: boolean;
   /** every element is known to be zero (a constant) */
   readonly zero: boolean;
+  /** The same from this element on; a GPU wants a multiple of 64. */
+  at(elements: number): Operand;
 }
 
 /** A 32-bit float among the arguments of a kernel; plain numbers are 32-bit integers. */

@@ -8,6 +8,8 @@ export interface Value extends TensorSpec {
   readonly id: number;
   /** the value whose storage this is; absent on roots */
   readonly root?: Value;
+  /** elements of the storage before this value's first, which `viewSlices` makes; otherwise absent */
+  readonly offset?: number;
 }
 
 /** Reduction over the middle axis of [outer, n, inner]. */
@@ -77,6 +79,11 @@ export function reshaped(v: Value, shape: readonly number[], dtype: DType = v.dt
   return { id: nextId++, shape: [...shape], dtype, root: root(v) };
 }
 
+/** Part of a value's storage: its elements from `offset` on. */
+export function part(v: Value, shape: readonly number[], offset: number): Value {
+  return { id: nextId++, shape: [...shape], dtype: v.dtype, root: root(v), offset };
+}
+
 /** The value that owns the storage. */
 export function root(v: Value): Value {
   return v.root ?? v;
@@ -111,7 +118,7 @@ export function substitute(graph: Graph, replacement: ReadonlyMap<Value, Value>)
 
 /** The graph as text, one node a line: what a program really does. */
 export function print(graph: Graph): string {
-  const name = (v: Value) => `%${root(v).id}[${v.shape.join(',')}]`;
+  const name = (v: Value) => `%${root(v).id}${v.offset === undefined ? '' : `+${v.offset}`}[${v.shape.join(',')}]`;
   const what = (o: Operation): string => {
     if (o.kind === 'elementwise') return `{${o.program.code.map((i) => `${i.op}(${i.args.join(',')})`).join('; ')}}`;
     if (o.kind === 'fused') return o.op.name;

@@ -78,7 +78,7 @@ export function lowerGraph<Launch extends object>(graph: Graph, lowerNode: (node
   const launches: (Launch & Scheduled)[] = [];
   const inPlace: InPlace[] = [];
   graph.nodes.forEach((node, index) => {
-    const inputs = node.inputs.map((v) => new PlacedOperand(placeOf(v), v.shape, v.dtype, true, uniform(graph, v) === 0));
+    const inputs = node.inputs.map((v) => new PlacedOperand(placeOf(v), v.shape, v.dtype, true, uniform(graph, v) === 0, 4 * (v.offset ?? 0)));
     const outputs = node.outputs.map((v) => new PlacedOperand(placeOf(v), v.shape, v.dtype, uses.has(v)));
     const touches = [...inputs, ...outputs.filter((o) => o.used)].map((o) => o.place);
     lowerNode(node, {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { tf } from '../tf.ts';
+import { tf, type Tensor } from '../tf.ts';
 import { capture } from '../capture/capture.ts';
 import type { ProgramFunction } from '../engine.ts';
 import { float } from '../tensor-spec.ts';
@@ -43,6 +43,24 @@ describe('passes', () => {
   test('a product takes both a bias and an addend', () => {
     const g = graphOf(({ a, w, b, r }) => ({ outputs: { y: tf.add(r, tf.add(tf.matMul(a, w), b)) } }), { a: float(8, 4), w: float(4, 4), b: float(4), r: float(8, 4) });
     expect(g.nodes.map((n) => n.operation.kind === 'matmul' && n.operation.product.epilogue)).toEqual([['bias', 'addend']]);
+  });
+  test('a slice of neighbours is read where it is, unless its reader has the storage bound already', () => {
+    const g = graphOf(({ a, w }) => ({ outputs: { y: tf.matMul(a, tf.slice(w, [16, 0], [8, 16]), false, true) } }), { a: float(4, 16), w: float(64, 16) });
+    expect(kinds(g)).toEqual(['matmul']);
+    expect(g.nodes[0].inputs[1]).toMatchObject({ shape: [8, 16], offset: 256 });
+    const square = graphOf(({ w }) => ({ outputs: { y: tf.matMul(tf.slice(w, [16, 0], [16, 16]), w, false, true) } }), { w: float(64, 16) });
+    expect(kinds(square)).toEqual(['elementwise', 'matmul']);
+    const odd = graphOf(({ a, w }) => ({ outputs: { y: tf.matMul(a, tf.slice(w, [3, 0], [8, 16]), false, true), z: tf.matMul(a, tf.slice(w, [0, 0], [64, 8]), true) } }), { a: float(64, 16), w: float(64, 16) });
+    expect(kinds(odd).filter((k) => k === 'elementwise')).toHaveLength(2);
+  });
+  test('gradients of slices are put side by side', () => {
+    const g = graphOf(({ w, a, b }) => {
+      const f = (v: Tensor) => tf.sum(tf.add(tf.mul(tf.slice(v, [0, 0], [3, 4]), a), tf.sum(tf.square(tf.matMul(tf.slice(v, [3, 0], [5, 4]), b)))));
+      return { outputs: { dw: tf.grad(f)(w) } };
+    }, { w: float(8, 4), a: float(3, 4), b: float(4, 2) });
+    const joined = g.nodes.find((n) => n.operation.kind === 'concat');
+    expect(joined?.operation).toMatchObject({ sizes: [3, 5], inner: 4 });
+    expect(kinds(g)).not.toContain('pad');
   });
   test('times one, plus zero and multiplication of constants disappear', () => {
     const g = graphOf(({ a }) => ({ outputs: { y: tf.neg(tf.add(tf.mul(a, tf.mul(tf.scalar(2), tf.scalar(0.5))), tf.zerosLike(a))) } }), { a: float(3, 5) });

@@ -1,6 +1,6 @@
 /** Passes over a captured graph: fold constants, share equal nodes, drop dead ones, fuse. Each keeps the meaning. */
 import { sizeOf } from '../tensor-spec.ts';
-import { reshaped, results, root, substitute, useCounts, type Graph, type Node, type Value } from './graph.ts';
+import { part, reshaped, results, root, substitute, useCounts, type Graph, type Node, type Value } from './graph.ts';
 import { broadcastView, isContiguous, join, type Arg, type Elementwise, type Step } from './elementwise.ts';
 
 /** All passes in order. `inputs`: how many tensors one fused elementwise program may read. */
@@ -10,6 +10,8 @@ export function optimise(graph: Graph, { inputs = 12 }: { readonly inputs?: numb
   dropDead(graph);
   fuseMatMulEpilogues(graph);
   fuseElementwise(graph, Math.min(12, inputs));
+  joinPads(graph);
+  viewSlices(graph);
   dropDead(graph);
   return graph;
 }
@@ -248,3 +250,57 @@ function fuseElementwise(graph: Graph, mostInputs: number): void {
   graph.nodes = graph.nodes.filter((n) => !gone.has(n));
 }
 
+
+/** The gradient of a tensor that was used in slices, a sum of slices' gradients with zeros around them, is those gradients side by side. */
+function joinPads(graph: Graph): void {
+  const uses = useCounts(graph);
+  const producer = new Map<Value, Node>(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n])));
+  for (const node of graph.nodes) {
+    const { operation } = node;
+    const [out] = node.outputs as [Value];
+    if (operation.kind !== 'elementwise' || node.inputs.length < 2) continue;
+    const { program } = operation;
+    const sources = node.inputs.map((v) => producer.get(root(v)));
+    const pieces = sources.flatMap((source, k) => {
+      if (source?.operation.kind !== 'pad' || source.operation.fill !== 0 || uses.get(source.outputs[0]) !== 1 || !isContiguous(program.views[k], program.shape)) return [];
+      const { before } = source.operation;
+      const [from] = source.inputs as [Value];
+      const to = source.outputs[0].shape;
+      const axes = to.flatMap((d, i) => (d === from.shape[i] ? [] : [i]));
+      return axes.length === 1 ? [{ axis: axes[0], first: before[axes[0]], size: from.shape[axes[0]], from, to }] : [];
+    });
+    const sum = program.code.length === node.inputs.length - 1 && program.code.every((s, i) => s.op === 'add' && s.args.every((a) => typeof a === 'string' && (a.startsWith('x') || a === `r${i - 1}`)));
+    if (!sum || pieces.length !== node.inputs.length) continue;
+    pieces.sort((a, b) => a.first - b.first);
+    const [{ axis, to }] = pieces;
+    const ends = pieces.map((p) => p.first + p.size);
+    if (pieces.some((p, i) => p.axis !== axis || p.to.join() !== to.join() || p.first !== (ends[i - 1] ?? 0)) || ends.at(-1) !== to[axis] || sizeOf(to) !== sizeOf(out.shape)) continue;
+    node.operation = { kind: 'concat', outer: sizeOf(to.slice(0, axis)), inner: sizeOf(to.slice(axis + 1)), sizes: pieces.map((p) => p.size) };
+    node.inputs = pieces.map((p) => p.from);
+  }
+}
+
+/** Parts of storages begin at multiples of so many elements: what bindings of every GPU allow. */
+const PART_ALIGNMENT = 64;
+
+/** Copies of neighbouring elements are read where they are. Runs last: the other passes take values for whole storages. */
+function viewSlices(graph: Graph): void {
+  const kept = new Set(results(graph).map(root));
+  const readers = new Map<Value, Node[]>();
+  for (const node of graph.nodes) for (const v of node.inputs) readers.set(root(v), [...(readers.get(root(v)) ?? []), node]);
+  const view = new Map<Value, { of: Value; offset: number }>();
+  for (const { operation, inputs: [x], outputs: [out] } of graph.nodes) {
+    if (operation.kind !== 'elementwise' || operation.program.code.length !== 1 || operation.program.code[0].op !== 'copy' || x === undefined || kept.has(out)) continue;
+    const { shape, views: [{ offset, strides }] } = operation.program;
+    const whole = sizeOf(x.shape) === sizeOf(shape);
+    if (whole || x.dtype !== out.dtype || x.offset !== undefined || offset % PART_ALIGNMENT !== 0 || !isContiguous({ offset: 0, strides }, shape)) continue;
+    // a kernel binds no storage twice
+    const twice = (n: Node) => n.inputs.some((v) => root(v) === root(x) || root(view.get(root(v))?.of ?? v) === root(x));
+    if (readers.get(out)?.some((n) => n.operation.kind === 'elementwise' || twice(n))) continue;
+    view.set(out, { of: x, offset });
+  }
+  for (const node of graph.nodes) {
+    const parts = node.inputs.map((v) => view.get(root(v)));
+    node.inputs = node.inputs.map((v, i) => (parts[i] === undefined ? v : part(parts[i].of, v.shape, parts[i].offset)));
+  }
+}

@@ -133,6 +133,9 @@ class At implements Operand {
     this.address = address;
     this.shape = shape;
   }
+  at(elements: number): At {
+    return new At(this.address + 4 * elements, this.shape);
+  }
 }
 
 interface Launch { kernel: string; tasks: number; args: readonly KernelArg[] }

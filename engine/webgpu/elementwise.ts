@@ -119,12 +119,11 @@ export function elementwiseKernel(raw: Elementwise, inputs: readonly PlacedOpera
   const loads = inputs.map((x, k) => {
     const name = `x${places.indexOf(x.place)}`;
     const view = views[k];
-    const offset = view.offset + x.offset / 4;
-    const step = wide ? 4 : 1;
+        const step = wide ? 4 : 1;
     const contiguous = isContiguous({ offset: 0, strides: view.strides }, shape);
     // backwards too: u32 wraps round
     const terms = contiguous ? [` + i * ${step}u`] : view.strides.flatMap((s, d) => (s === 0 || shape[d] === 1 ? [] : [` ${s < 0 ? '-' : '+'} (i * ${step}u / ${own[d]}u % ${shape[d]}u) * ${Math.abs(s)}u`]));
-    const at = `${offset}u${terms.join('')}`;
+    const at = `${view.offset}u${terms.join('')}`;
     const convert = (e: string) => (x.dtype === 'int32' ? `f32(${e})` : e);
     if (!wide) return `let v${k} = ${convert(`${name}[${at}]`)};`;
     if (isVector(x.place)) return `let v${k} = ${name}[(${at}) / 4u];`;

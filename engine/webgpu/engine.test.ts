@@ -39,6 +39,32 @@ function difference(a: HostTensors, b: HostTensors): Record<string, number> {
   );
 }
 
+describe('reductions', () => {
+  onGpu('over the middle axis, of few and of many rows and columns', async () => {
+    const shapes = [[1, 20000, 64], [3, 5000, 7], [2, 9, 3000], [1, 33, 4], [40, 1, 6], [2, 700, 1], [1, 40000, 2]];
+    const engine = await open();
+    const inputs = Object.fromEntries(shapes.map((shape, i) => [`x${i}`, tensor(shape, i)]));
+    const executable = engine.compile({
+      state: {},
+      functions: { f: (xs) => ({ outputs: Object.fromEntries(Object.entries(xs).flatMap(([k, x]) => [[`sum_${k}`, tf.sum(x, 1)], [`max_${k}`, tf.max(x, 1)], [`arg_${k}`, tf.argMax(x, 1)]])) }) },
+    });
+    const results = await executable.run('f', inputs).read();
+    shapes.forEach(([outer, n, inner], i) => {
+      const { data } = inputs[`x${i}`];
+      for (let o = 0; o < outer; o++) {
+        for (let c = 0; c < inner; c++) {
+          const column = Array.from({ length: n }, (_, r) => data[(o * n + r) * inner + c]);
+          const most = Math.max(...column);
+          const at = o * inner + c;
+          expect(Math.abs(results[`sum_x${i}`].data[at] - column.reduce((a, b) => a + b, 0))).toBeLessThan(1e-6 * n + 1e-4);
+          expect(results[`max_x${i}`].data[at]).toBe(most);
+          expect(results[`arg_x${i}`].data[at]).toBe(column.indexOf(most));
+        }
+      }
+    });
+  });
+});
+
 describe('replay', () => {
   const program: Program = {
     state: { w: tensor([20, 70], 3), count: { shape: [], data: Int32Array.of(0) } },

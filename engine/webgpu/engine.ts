@@ -236,26 +236,30 @@ class WebgpuExecutable implements Executable {
       const at = address.get(p)!;
       return 'arena' in at ? { buffer: this.#arenas[at.arena], offset: at.offset } : at;
     };
-    const samePlace = (a: Place, b: Place): boolean => {
-      const [p, q] = [spanOf(a), spanOf(b)];
+    const bound = ({ place, offset }: PlacedOperand): Span => {
+      const { buffer, offset: start } = spanOf(place);
+      return { buffer, offset: start + offset };
+    };
+    const same = (a: PlacedOperand, b: PlacedOperand): boolean => {
+      const [p, q] = [bound(a), bound(b)];
       return p.buffer === q.buffer && p.offset === q.offset;
     };
 
     const kernels = await Promise.all(
       lowered.launches.map(async (kernel) => {
-        const { code, places } = compose(kernel, samePlace, gpu.device.limits.maxComputeWorkgroupsPerDimension);
-        return { kernel, places, pipeline: await this.#device.pipeline(kernel.name, code, places.length) };
+        const { code, operands } = compose(kernel, same, gpu.device.limits.maxComputeWorkgroupsPerDimension);
+        return { kernel, operands, pipeline: await this.#device.pipeline(kernel.name, code, operands.length) };
       }),
     );
     const widest = gpu.device.limits.maxComputeWorkgroupsPerDimension;
     const bind = (): Launch[] =>
-      kernels.map(({ kernel, places, pipeline }) => ({
+      kernels.map(({ kernel, operands, pipeline }) => ({
         pipeline,
         x: Math.min(kernel.tasks, widest),
         y: Math.ceil(kernel.tasks / widest),
         bindGroup: gpu.device.createBindGroup({
-          layout: this.#device.layout(places.length).group,
-          entries: places.map((p, binding) => ({ binding, resource: { ...spanOf(p), size: Math.max(4, p.bytes) } })),
+          layout: this.#device.layout(operands.length).group,
+          entries: operands.map((o, binding) => ({ binding, resource: { ...bound(o), size: Math.max(4, o.place.bytes - o.offset) } })),
         }),
       }));
     let inputBytes = 0;
@@ -512,8 +516,8 @@ class WebgpuExecutable implements Executable {
 }
 
 /** A kernel's whole text: its bindings declared, those that are one place under one name, and how workgroups are numbered. */
-function compose(kernel: GpuKernel, samePlace: (a: Place, b: Place) => boolean, widest: number): { code: string; places: Place[] } {
-  const places: Place[] = [];
+function compose(kernel: GpuKernel, same: (a: PlacedOperand, b: PlacedOperand) => boolean, widest: number): { code: string; operands: PlacedOperand[] } {
+  const operands: PlacedOperand[] = [];
   const names: string[] = [];
   const types: string[] = [];
   let code = kernel.code;
@@ -521,9 +525,9 @@ function compose(kernel: GpuKernel, samePlace: (a: Place, b: Place) => boolean, 
     const { operand, as } = 'operand' in binding ? binding : { operand: binding, as: undefined };
     if (!(operand instanceof PlacedOperand) || !operand.used) throw new RecallbenchError('E_OP', `kernel ${kernel.name} binds ${name}, which nobody reads`);
     const type = as ?? (operand.dtype === 'int32' ? 'i32' : 'f32');
-    const at = places.findIndex((p) => samePlace(p, operand.place));
+    const at = operands.findIndex((o) => same(o, operand));
     if (at < 0) {
-      places.push(operand.place);
+      operands.push(operand);
       names.push(name);
       types.push(type);
       continue;
@@ -537,7 +541,7 @@ function compose(kernel: GpuKernel, samePlace: (a: Place, b: Place) => boolean, 
   const body = code.replaceAll(/^\s*(enable|requires|diagnostic)\b.*;$/gm, '');
   const bindings = names.map((name, i) => `@group(0) @binding(${i}) var<storage, read_write> ${name}: array<${types[i]}>;`);
   const head = [`const TASKS = ${kernel.tasks}u;`, `fn task_of(group: vec3u) -> u32 { return group.x + group.y * ${Math.min(kernel.tasks, widest)}u; }`];
-  return { code: [...directives, ...bindings, ...head, body].join('\n'), places };
+  return { code: [...directives, ...bindings, ...head, body].join('\n'), operands };
 }
 
 /** Version of the installed package `webgpu`, whose releases are Dawn's. */

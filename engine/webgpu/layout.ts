@@ -2,7 +2,7 @@
 import type { Operation } from '../graph/graph.ts';
 import { rowMajor } from '../graph/elementwise.ts';
 import type { NodeLowering } from '../graph/lowering.ts';
-import type { GpuKernel } from '../fused-op.ts';
+import type { GpuCapabilities, GpuKernel } from '../fused-op.ts';
 import { sizeOf } from '../tensor-spec.ts';
 import { f32, specials } from './wgsl.ts';
 
@@ -25,14 +25,24 @@ ${body}
 
 type Of<K extends Operation['kind']> = Extract<Operation, { kind: K }>;
 
-export function lowerConcat(l: NodeLowering<GpuKernel>, { outer, inner, sizes }: Of<'concat'>): void {
+/** One launch for as many inputs as can be bound beside the output. */
+export function lowerConcat(l: NodeLowering<GpuKernel>, { outer, inner, sizes }: Of<'concat'>, { bindings }: GpuCapabilities): void {
   const width = sizes.reduce((a, b) => a + b, 0) * inner;
-  let at = 0;
-  sizes.forEach((size, k) => {
-    const length = size * inner;
-    if (outer * length > 0) l.launch(each('concat', outer * length, { x: l.inputs[k], y: l.outputs[0] }, `  y[(i / ${length}u) * ${width}u + ${at}u + i % ${length}u] = x[i];`));
-    at += length;
-  });
+  const together = bindings - 1;
+  for (let first = 0; first < sizes.length; first += together) {
+    const lengths = sizes.slice(first, first + together).map((size) => size * inner);
+    const before = sizes.slice(0, first).reduce((a, b) => a + b, 0) * inner;
+    const row = lengths.reduce((a, b) => a + b, 0);
+    let end = 0;
+    const pieces = lengths.map((length, k) => {
+      const start = end;
+      end += length;
+      return length === 0 ? '' : `if (at < ${end}u) { y[to] = x${k}[i / ${row}u * ${length}u + at - ${start}u]; return; }`;
+    });
+    if (outer * row === 0) continue;
+    const inputs = Object.fromEntries(lengths.flatMap((length, k) => (length === 0 ? [] : [[`x${k}`, l.inputs[first + k]] as const])));
+    l.launch(each('concat', outer * row, { ...inputs, y: l.outputs[0] }, `  let at = i % ${row}u;\n  let to = i / ${row}u * ${width}u + ${before}u + at;\n  ${pieces.join('\n  ')}`));
+  }
 }
 
 export function lowerPad(l: NodeLowering<GpuKernel>, { before, fill }: Of<'pad'>): void {

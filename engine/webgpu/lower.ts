@@ -26,7 +26,7 @@ export function lower(graph: Graph, gpu: GpuCapabilities): Lowered<GpuKernel> {
         return lowerMatMul({ buffer: l.buffer, dispatch: launch, gpu }, a, b, l.outputs[0], sizes, Object.fromEntries(epilogue.map((kind, i) => [kind, extra[i]])));
       }
       case 'concat':
-        return lowerConcat(l, operation);
+        return lowerConcat(l, operation, gpu);
       case 'pad':
         return lowerPad(l, operation);
       case 'gather':

@@ -1,6 +1,6 @@
 /** Matrix products by subgroup matrices: float16 factors, float32 sums. */
 import type { GpuKernel } from '../fused-op.ts';
-import { bind, destinationBindings, reader, tileOfTask, writer, type Destination, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { destinationBindings, factorBindings, reader, tileOfTask, writer, type Destination, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { runOf, type Matrix } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
@@ -86,7 +86,7 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
 
   return {
     name: splits === 1 ? 'matmul_f16' : 'matmul_f16_split',
-    bindings: { a: bind(a.operand, a.width), b: bind(b.operand, b.width), ...destinationBindings(to) },
+    bindings: { ...factorBindings({ a, b }), ...destinationBindings(to) },
     tasks: batch * splits * rowTiles * columnTiles,
     code: lines(
       'enable f16;',

@@ -24,6 +24,15 @@ export const vector = (width: Width): string => (width === 1 ? 'f32' : `vec${wid
 
 export const bind = (operand: Operand, width: Width): GpuBinding => (width === 1 ? operand : { operand, as: width === 2 ? 'vec2<f32>' : 'vec4<f32>' });
 
+/** What a product's first factor is made of on its way into the product, instead of being written to memory first. */
+export interface FactorMap {
+  readonly bindings: Readonly<Record<string, GpuBinding>>;
+  /** WGSL */
+  readonly functions: string;
+  /** of four neighbours of a row of A as it lies in memory: finite for every finite `value`, even outside the matrix */
+  readonly four: (value: string, row: string, column: string) => string;
+}
+
 /** A factor as a kernel reads it. `extent` is m for A and n for B. */
 export interface Factor {
   readonly name: 'a' | 'b';
@@ -35,6 +44,7 @@ export interface Factor {
   /** elements between the batch's products */
   readonly stride: number;
   readonly width: Width;
+  readonly map?: FactorMap;
 }
 
 /** All that a product reads and writes, with the width of each. */
@@ -50,7 +60,7 @@ export interface MatMulOperands {
 /** Whether two operands are one tensor: then they must be bound as one type. */
 const same = (x: Operand, y: Operand): boolean => x === y || (x instanceof PlacedOperand && y instanceof PlacedOperand && x.place === y.place);
 
-export function operandsOf(a: Operand, b: Operand, c: Operand, { m, n, k, transposeA, transposeB, strideA, strideB }: Product, epilogue: MatMulEpilogue): MatMulOperands {
+export function operandsOf(a: Operand, b: Operand, c: Operand, { m, n, k, transposeA, transposeB, strideA, strideB }: Product, epilogue: MatMulEpilogue, map?: FactorMap): MatMulOperands {
   const groups = [
     { operands: [a], width: widthOf(transposeA ? m : k, strideA) },
     { operands: [b], width: widthOf(transposeB ? k : n, strideB) },
@@ -60,7 +70,7 @@ export function operandsOf(a: Operand, b: Operand, c: Operand, { m, n, k, transp
   // twice: what is shared by two groups narrows a third through one of them
   for (let pass = 0; pass < 2; pass++) groups.forEach((g, i) => (g.width = narrowest(i)));
   return {
-    a: { name: 'a', operand: a, extent: m, k, across: transposeA, stride: strideA, width: groups[0].width },
+    a: { name: 'a', operand: a, extent: m, k, across: transposeA, stride: strideA, width: groups[0].width, ...(map && { map }) },
     b: { name: 'b', operand: b, extent: n, k, across: !transposeB, stride: strideB, width: groups[1].width },
     c,
     epilogue,
@@ -73,7 +83,7 @@ export function operandsOf(a: Operand, b: Operand, c: Operand, { m, n, k, transp
  * the product's place in the batch over the width. Beyond k there are zeros; beyond the last row there is anything, since nobody stores those sums.
  * `wholeTiles`: i never exceeds the extent; `wholeSteps`: p never exceeds k.
  */
-export function reader({ name, extent, k, across, width }: Factor, wholeTiles: boolean, wholeSteps: boolean): string {
+export function reader({ name, extent, k, across, width, map }: Factor, wholeTiles: boolean, wholeSteps: boolean): string {
   const pieces = 4 / width;
   const T = vector(width);
   const [length, along, fixed, most, whole] = across ? [extent, 'i', 'p', k, wholeTiles] : [k, 'p', 'i', extent, wholeSteps];
@@ -84,10 +94,13 @@ export function reader({ name, extent, k, across, width }: Factor, wholeTiles: b
     const inside = wholeSteps ? undefined : across ? `p < ${k}u` : `p + ${j * width}u < ${k}u`;
     return inside === undefined ? value : `select(${T}(0), ${value}, ${inside})`;
   };
+  const value = `vec4f(${Array.from({ length: pieces }, (_, j) => piece(j)).join(', ')})`;
   return lines(
+    map?.functions,
     `fn read_${name}(start: u32, i: u32, p: u32) -> vec4f {`,
-    `  let line = start + ${other} * ${length / width}u;`,
-    `  return vec4f(${Array.from({ length: pieces }, (_, j) => piece(j)).join(', ')});`,
+    `  let fixed = ${other};`,
+    `  let line = start + fixed * ${length / width}u;`,
+    `  return ${map === undefined ? value : map.four(value, 'fixed', along)};`,
     `}`,
   );
 }
@@ -100,6 +113,8 @@ export interface Destination {
   readonly m: number;
   readonly n: number;
 }
+
+export const factorBindings = ({ a, b }: Pick<MatMulOperands, 'a' | 'b'>): Record<string, GpuBinding> => ({ a: bind(a.operand, a.width), b: bind(b.operand, b.width), ...a.map?.bindings });
 
 export const destinationBindings = ({ operand, epilogue: { bias, addend }, width }: Destination): Record<string, GpuBinding> => ({
   c: bind(operand, width),

@@ -170,10 +170,10 @@ function thin({ batch, m, n, k }: Product, contiguousDepth: boolean): Thin {
 
 const plans = new Map<string, Plan>();
 
-/** The plan for a product. k is at least 1. */
-export function planOf(product: Product, gpu: GpuCapabilities): Plan {
+/** The plan for a product. k is at least 1. `thinToo`: the form for few results may be taken, which reads factors as they are. */
+export function planOf(product: Product, gpu: GpuCapabilities, thinToo = true): Plan {
   const { batch, m, n, k, transposeA, transposeB } = product;
-  if (Math.min(m, n) < 4 || m * n <= 64) return thin(product, m >= n ? !transposeA : transposeB);
+  if (thinToo && (Math.min(m, n) < 4 || m * n <= 64)) return thin(product, m >= n ? !transposeA : transposeB);
   const mixed = gpu.precision === 'mixed' && gpu.f16;
   const key = JSON.stringify([batch, m, n, k, mixed, gpu.subgroupMatrices, gpu.subgroups, gpu.workgroupBytes, gpu.workgroupInvocations]);
   let plan = plans.get(key);

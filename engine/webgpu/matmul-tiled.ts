@@ -1,6 +1,6 @@
 /** Matrix products by tiles in workgroup memory. */
 import type { GpuKernel } from '../fused-op.ts';
-import { bind, destinationBindings, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { destinationBindings, factorBindings, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { rounds, runOf, type Tiled } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
@@ -68,7 +68,7 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
 
   return {
     name: splits === 1 ? 'matmul' : 'matmul_split',
-    bindings: { a: bind(a.operand, a.width), b: bind(b.operand, b.width), ...destinationBindings(to) },
+    bindings: { ...factorBindings({ a, b }), ...destinationBindings(to) },
     tasks: batch * splits * rowTiles * columnTiles,
     code: lines(
       half && 'enable f16;',

@@ -8,6 +8,7 @@ import { tf } from '../tf.ts';
 import { openWebgpu, webgpu } from './engine.ts';
 import { lowerMatMul } from './matmul.ts';
 import type { Product } from './matmul-operands.ts';
+import { PlacedOperand } from '../graph/lowering.ts';
 import { planOf, tileBytes, type Matrix, type Plan, type Tiled } from './matmul-plan.ts';
 
 const BOUND = 2e-5;
@@ -44,7 +45,7 @@ const op: FusedOp<Attrs> = {
     const { product, bias, addend, plan } = JSON.parse(spec) as Case;
     const [a, b, ...more] = l.inputs;
     const epilogue = { ...(bias && { bias: more[0] }), ...(addend && { addend: more.at(-1)! }) };
-    lowerMatMul({ ...l, dispatch: (kernel) => l.dispatch(plan?.form === 'matrix' && kernel.name !== 'matmul_sum' ? acted(kernel, plan) : kernel) }, a, b, l.outputs[0], product, epilogue, plan);
+    lowerMatMul({ ...l, dispatch: (kernel) => l.dispatch(plan?.form === 'matrix' && kernel.name !== 'matmul_sum' ? acted(kernel, plan) : kernel) }, a, b, l.outputs[0], product, epilogue, plan && { plan });
   },
 };
 
@@ -280,7 +281,7 @@ test('float16 and subgroup matrices compile', async () => {
   const adapter = await nullGpu.requestAdapter();
   const device = await adapter!.requestDevice({ requiredFeatures: ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[] });
   const wrong: string[] = [];
-  const operand = (...shape: number[]): Operand => ({ shape, used: true, zero: false });
+  const operand = (...shape: number[]): Operand => new PlacedOperand({ bytes: 0 }, shape, 'float32');
   for (const product of [...transposes.map((t) => plain(130, 50, 70, t)), ...transposes.map((t) => plain(256, 64, 256, t)), plain(64, 5000, 386, { transposeA: true })]) {
     for (const subgroupMatrices of [capabilities.subgroupMatrices, []]) {
       for (const epilogue of [{}, { bias: operand(product.n), addend: operand(product.m, product.n) }]) {

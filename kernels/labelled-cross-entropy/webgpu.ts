@@ -1,13 +1,16 @@
 /**
- * Labelled cross-entropy as WGSL. A block of rows has its logits in memory at a time: a matrix product makes them, one kernel turns each
- * row into its loss and, in place, into the slopes of the mean, and two more products make the gradients of them.
+ * Labelled cross-entropy as WGSL. A block of rows has its logits in memory at a time: a matrix product makes them, one kernel finds each row's largest
+ * and the sum of its exponentials, and two more products, which turn logits into slopes as they read them, make the gradients.
  */
 import type { WebgpuLowering } from '#engine/fused-op.ts';
-import { lowerMatMul } from '#engine/webgpu/matmul.ts';
+import { lowerMatMul, type FactorMap } from '#engine/webgpu/matmul.ts';
+import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 
 /** logits in memory at once, at most (256 MiB) */
 const MOST = 2 ** 26;
 const SIZE = 256;
+/** loads of an invocation that are under way together */
+const TOGETHER = 8;
 
 const main = `@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let task = task_of(group);
@@ -22,7 +25,8 @@ export function labelledCrossEntropyWebgpu(lowering: WebgpuLowering, _attrs: unk
   const V = table.shape[0];
   const R = rows.shape[0];
   const blocks = Math.ceil(R / Math.max(1, Math.floor(most / V)));
-  const rowBlock = Math.ceil(R / blocks);
+  // parts of buffers begin at multiples of 64 elements
+  const rowBlock = Math.ceil(R / blocks / 64) * 64;
   const differentiated = dHidden.used || dTable.used;
 
   /** Row r exists, its position is in hidden and its target in the table. */
@@ -39,6 +43,13 @@ fn ${name}_total(lane: u32, x: ${type}) -> ${type} {
   return ${name}_sums[0];
 }`;
 
+  /** The invocation's share of a sum over all rows: `term` of row r, 0 where there is none. */
+  const ownShare = (term: (r: string) => string) => lines(
+    `  for (var r = lane; r < ${R}u; r += ${TOGETHER * SIZE}u) {`,
+    `    own += ${Array.from({ length: TOGETHER }, (_, k) => term(`(r + ${k * SIZE}u)`)).join(' + ')};`,
+    `  }`,
+  );
+
   // how many rows count; meanwhile the gradient of the rows that nobody labels is cleared
   const count = buffer(1);
   const share = 4096;
@@ -50,7 +61,7 @@ fn ${name}_total(lane: u32, x: ${type}) -> ${type} {
 ${main}
   if (task == 0u) {
     var own = 0u;
-    for (var r = lane; r < ${R}u; r += ${SIZE}u) { own += u32(counted(r)); }
+${ownShare((r) => `u32(counted(${r}))`)}
     let all = count_total(lane, own);
     if (lane == 0u) { count[0] = f32(max(all, 1u)); }
   }
@@ -58,69 +69,92 @@ ${main}
 }`,
   });
 
-  const packed = buffer(rowBlock, D);
-  const logits = buffer(rowBlock, V);
-  const rowLosses = losses.used || !loss.used ? losses : buffer(R);
-  const slopes = dHidden.used ? buffer(rowBlock, D) : undefined;
-  const sizes = { batch: 1, strideA: 0, strideB: 0 };
-  for (let block = 0; block < blocks; block++) {
-    const first = block * rowBlock;
-    dispatch({
-      name: 'labelled_cross_entropy_gather',
-      bindings: { hidden, rows, packed },
-      tasks: Math.ceil((rowBlock * D) / SIZE),
-      code: `${main}
+  const rowsInBlocks = blocks * rowBlock;
+  const packed = buffer(rowsInBlocks, D);
+  dispatch({
+    name: 'labelled_cross_entropy_gather',
+    bindings: { hidden, rows, packed },
+    tasks: Math.ceil((rowsInBlocks * D) / SIZE),
+    code: `${main}
   let i = task * ${SIZE}u + lane;
-  if (i >= ${rowBlock * D}u) { return; }
-  let r = ${first}u + i / ${D}u;
+  if (i >= ${rowsInBlocks * D}u) { return; }
+  let r = i / ${D}u;
   let position = u32(rows[min(r, ${R - 1}u)]);
   packed[i] = select(0f, hidden[min(position, ${T - 1}u) * ${D}u + i % ${D}u], r < ${R}u && position < ${T}u);
 }`,
-    });
-    lowerMatMul(lowering, packed, table, logits, { ...sizes, m: rowBlock, n: V, k: D, transposeA: false, transposeB: true });
-    softmax(first);
-    if (dTable.used) lowerMatMul(lowering, logits, packed, dTable, { ...sizes, m: V, n: D, k: rowBlock, transposeA: true, transposeB: false }, block === 0 ? {} : { addend: dTable });
-    if (slopes === undefined) continue;
-    lowerMatMul(lowering, logits, table, slopes, { ...sizes, m: rowBlock, n: D, k: V, transposeA: false, transposeB: false });
+  });
+  const logits = buffer(rowBlock, V);
+  const rowLosses = losses.used || !loss.used ? losses : buffer(R);
+  const slopes = dHidden.used ? buffer(rowsInBlocks, D) : undefined;
+  /** of each row: its largest logit, 1 / Σ e^(logit − largest), its target, 1; the second and the last are 0 where the row does not count */
+  const statistics = differentiated ? buffer(rowBlock, 4) : undefined;
+  // softmax − [word = target]; divided by the count only at the end, since float16 factors have no room for such small numbers
+  const map: FactorMap | undefined = statistics && {
+    bindings: { statistics: { operand: statistics, as: 'vec4<f32>' } },
+    functions: `fn slope(x: vec4f, row: u32, column: u32) -> vec4f {
+  let s = statistics[row];
+  return exp(min(x - s.x, vec4f(0))) * s.y - vec4f(vec4f(vec4u(column) + vec4u(0, 1, 2, 3)) == vec4f(s.z)) * s.w;
+}`,
+    four: (value, row, column) => `slope(${value}, ${row}, ${column})`,
+  };
+  const sizes = { batch: 1, strideA: 0, strideB: 0 };
+  for (let block = 0; block < blocks; block++) {
+    const first = block * rowBlock;
+    const own = packed.at(first * D);
+    lowerMatMul(lowering, own, table, logits, { ...sizes, m: rowBlock, n: V, k: D, transposeA: false, transposeB: true });
+    rowStatistics(first);
+    if (dTable.used) lowerMatMul(lowering, logits, own, dTable, { ...sizes, m: V, n: D, k: rowBlock, transposeA: true, transposeB: false }, block === 0 ? {} : { addend: dTable }, { map: map! });
+    if (slopes !== undefined) lowerMatMul(lowering, logits, table, slopes.at(first * D), { ...sizes, m: rowBlock, n: D, k: V, transposeA: false, transposeB: false }, {}, { map: map! });
+  }
+  if (slopes !== undefined) {
     dispatch({
       name: 'labelled_cross_entropy_scatter',
-      bindings: { rows, targets, slopes, dHidden },
-      tasks: Math.ceil((rowBlock * D) / SIZE),
+      bindings: { rows, targets, count, slopes, dHidden },
+      tasks: Math.ceil((R * D) / SIZE),
       code: `${counted}
 ${main}
   let i = task * ${SIZE}u + lane;
-  let r = ${first}u + i / ${D}u;
-  if (i < ${rowBlock * D}u && counted(r)) { dHidden[u32(rows[r]) * ${D}u + i % ${D}u] = slopes[i]; }
+  let r = i / ${D}u;
+  if (i < ${R * D}u && counted(r)) { dHidden[u32(rows[r]) * ${D}u + i % ${D}u] = slopes[i] / count[0]; }
 }`,
     });
   }
-  if (loss.used) {
+  if (loss.used || dTable.used) {
+    const size = dTable.used ? V * D : 0;
     dispatch({
       name: 'labelled_cross_entropy_mean',
-      bindings: { rowLosses, count, loss },
-      tasks: 1,
-      code: `${total('loss', 'f32')}
-${main}
-  var own = 0f;
-  for (var r = lane; r < ${R}u; r += ${SIZE}u) { own += rowLosses[r]; }
-  let all = loss_total(lane, own);
-  if (lane == 0u) { loss[0] = all / count[0]; }
-}`,
+      bindings: { count, ...(loss.used ? { rowLosses, loss } : {}), ...(dTable.used ? { dTable } : {}) },
+      tasks: Math.max(1, Math.ceil(size / share)),
+      code: lines(
+        loss.used && total('loss', 'f32'),
+        main,
+        dTable.used && `  for (var i = task * ${share}u + lane; i < min((task + 1u) * ${share}u, ${size}u); i += ${SIZE}u) { dTable[i] /= count[0]; }`,
+        loss.used && `  if (task == 0u) {
+    var own = 0f;
+${ownShare((r) => `select(0f, rowLosses[min(${r}, ${R - 1}u)], ${r} < ${R}u)`)}
+    let all = loss_total(lane, own);
+    if (lane == 0u) { loss[0] = all / count[0]; }
+  }`,
+        '}',
+      ),
     });
   }
 
-  /** A workgroup for each row: its loss and prediction, and over its logits ∂mean/∂logit = (softmax − [word = target]) / count. */
-  function softmax(first: number): void {
+  /** A workgroup for each row: its loss and prediction, and its statistics. */
+  function rowStatistics(first: number): void {
     const wide = V % 4 === 0;
     const step = wide ? 4 : 1;
     const words = V / step;
-    const [T4, first4, last4] = wide ? ['vec4f', 'max(max(x.x, x.y), max(x.z, x.w))', 'dot(e, vec4f(1))'] : ['f32', 'x', 'e'];
-    const index = wide ? 'select(select(select(3u, 2u, x.z == top), 1u, x.y == top), 0u, x.x == top)' : '0u';
+    const [T4, top4, sum4] = wide ? ['vec4f', (x: string) => `max(max(${x}.x, ${x}.y), max(${x}.z, ${x}.w))`, (e: string) => `dot(${e}, vec4f(1))`] : ['f32', (x: string) => x, (e: string) => e];
+    const index = (x: string) => (wide ? `select(select(select(3u, 2u, ${x}.z == top), 1u, ${x}.y == top), 0u, ${x}.x == top)` : '0u');
+    // no further than a row has words
+    const together = Math.min(TOGETHER, Math.ceil(words / SIZE));
+    const each = Array.from({ length: together }, (_, k) => k);
     dispatch({
       name: 'labelled_cross_entropy_rows',
       bindings: {
-        rows, targets, count, logits: { operand: logits, as: wide ? 'vec4<f32>' : 'f32' },
-        ...(rowLosses.used ? { rowLosses } : {}), ...(predictions.used ? { predictions } : {}),
+        rows, targets, logits: { operand: logits, as: wide ? 'vec4<f32>' : 'f32' },
+        ...(statistics && { statistics: { operand: statistics, as: 'vec4<f32>' } }), ...(rowLosses.used ? { rowLosses } : {}), ...(predictions.used ? { predictions } : {}),
       },
       tasks: rowBlock,
       code: `${counted}
@@ -133,27 +167,27 @@ fn log_of(x: f32) -> f32 {
 // of what each invocation saw: the largest logit, the sum of e^(logit − largest), and where the largest is first
 var<workgroup> largest: array<f32, ${SIZE}>;
 var<workgroup> sums: array<f32, ${SIZE}>;
-var<workgroup> places: array<u32, ${SIZE}>;
+${predictions.used ? `var<workgroup> places: array<u32, ${SIZE}>;` : ''}
 ${main}
   let r = ${first}u + task;
   let row = task * ${words}u;
   var most = -3.4e38f;
   var sum = 0f;
   var place = 0u;
-  for (var v = lane; v < ${words}u; v += ${SIZE}u) {
-    let x = logits[row + v];
-    let top = ${first4};
+  for (var v = lane; v < ${words}u; v += ${together * SIZE}u) {
+${repeat(together, (k) => `    let x${k} = select(${T4}(-3.4e38f), logits[row + min(v + ${k * SIZE}u, ${words - 1}u)], v + ${k * SIZE}u < ${words}u);`)}
+${repeat(together, (k) => `    let top${k} = ${top4(`x${k}`)};`)}
+    let top = ${each.map((k) => `top${k}`).reduce((a, b) => `max(${a}, ${b})`)};
     if (top > most) {
-      place = v * ${step}u + ${index};
+${predictions.used ? each.toReversed().map((k) => `      place = select(place, (v + ${k * SIZE}u) * ${step}u + ${index(`x${k}`)}, top${k} == top);`).join('\n') : ''}
       sum *= exp(most - top);
       most = top;
     }
-    let e = exp(x - ${T4}(most));
-    sum += ${last4};
+    sum += ${each.map((k) => sum4(`exp(x${k} - ${T4}(most))`)).join(' + ')};
   }
   largest[lane] = most;
   sums[lane] = sum;
-  places[lane] = place;
+  ${predictions.used ? 'places[lane] = place;' : ''}
   for (var half = ${SIZE / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (lane < half) {
@@ -161,26 +195,22 @@ ${main}
       let here = largest[lane];
       let top = max(other, here);
       sums[lane] = sums[lane] * exp(here - top) + sums[lane + half] * exp(other - top);
-      if (other > here || (other == here && places[lane + half] < places[lane])) { places[lane] = places[lane + half]; }
+      ${predictions.used ? 'if (other > here || (other == here && places[lane + half] < places[lane])) { places[lane] = places[lane + half]; }' : ''}
       largest[lane] = top;
     }
   }
-  workgroupBarrier();
+  if (lane > 0u || r >= ${R}u) {
+    ${statistics ? 'if (lane == 0u) { statistics[task] = vec4f(0); }' : ''}
+    return;
+  }
   most = largest[0];
   sum = sums[0];
   let counts = counted(r);
-  let word = select(0u, u32(targets[min(r, ${R - 1}u)]), counts);
-  if (lane == 0u && r < ${R}u) {
-    ${rowLosses.used ? `// first the difference of the two logits: it is exactly 0 where the target leads, and then the loss has all its digits
-    rowLosses[r] = select(0f, most - logits[row + word / ${step}u]${wide ? '[word % 4u]' : ''} + log_of(sum), counts);` : ''}
-    ${predictions.used ? 'predictions[r] = i32(places[0]);' : ''}
-  }
-  ${differentiated ? `storageBarrier();
-  let weight = select(0f, 1 / count[0], counts);
-  for (var v = lane; v < ${words}u; v += ${SIZE}u) {
-    let slope = exp(logits[row + v] - ${T4}(most)) * (weight / sum);
-    logits[row + v] = slope - ${wide ? 'vec4f(vec4u(v * 4u, v * 4u + 1u, v * 4u + 2u, v * 4u + 3u) == vec4u(word))' : 'f32(v == word)'} * weight;
-  }` : ''}
+  let word = select(0u, u32(targets[r]), counts);
+  ${statistics ? 'statistics[task] = vec4f(most, select(0f, 1 / sum, counts), f32(word), f32(counts));' : ''}
+  ${rowLosses.used ? `// first the difference of the two logits: it is exactly 0 where the target leads, and then the loss has all its digits
+  rowLosses[r] = select(0f, most - logits[row + word / ${step}u]${wide ? '[word % 4u]' : ''} + log_of(sum), counts);` : ''}
+  ${predictions.used ? 'predictions[r] = i32(places[0]);' : ''}
 }`,
     });
   }
