@@ -10,7 +10,7 @@ import { rng } from '../dist/core/random.js';
 import { openWasm } from '../dist/engine/wasm/engine.js';
 import { openWebgpu } from '../dist/engine/webgpu/engine.js';
 import { batcher } from '../dist/harness/batch.js';
-import { openPoint } from '../dist/harness/open-point.js';
+import { lossScaleOf, openPoint } from '../dist/harness/open-point.js';
 import { adamWHyper, trainingProgram } from '../dist/models/optimizer.js';
 import { parsePoint } from '../dist/results/point.js';
 
@@ -55,7 +55,7 @@ const LATE = 8;
 /** Trains some steps; tells how long the later ones took on average, and how long the host was busy with each. */
 async function train(profile) {
   const engine = values.engine === 'webgpu' ? await openWebgpu({ precision: values.precision, profile }) : await openWasm({ threads: Number(values.threads), profile });
-  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1 }));
+  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1, lossScale: values.precision === 'mixed' ? lossScaleOf(open) : 1 }));
   const fill = batcher(open.train[0].task, batch);
   const pending = [];
   let loss;

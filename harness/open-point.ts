@@ -85,3 +85,8 @@ export function openPoint(point: Point): OpenPoint {
     appearance: mixer.appearance,
   };
 }
+
+/** The loss scale for mixed precision: a power of two near the number of scored rows, which gives each row's gradient the size that it has alone. */
+export function lossScaleOf({ train }: OpenPoint): number {
+  return 2 ** Math.round(Math.log2(Math.max(1, ...train.map((s) => s.batch * s.task.maxScored))));
+}

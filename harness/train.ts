@@ -10,7 +10,7 @@ import { batcher, type Batch } from './batch.ts';
 import { evaluate } from './evaluate.ts';
 import type { Listener } from './events.ts';
 import { codeVersion, fingerprint } from './fingerprint.ts';
-import { openPoint, type OpenPoint } from './open-point.ts';
+import { lossScaleOf, openPoint, type OpenPoint } from './open-point.ts';
 
 export interface TrainOptions {
   readonly engine: Engine;
@@ -80,7 +80,7 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
   };
 
   try {
-    const program = trainingProgram(model, model.parameters(streams.model), { weightDecay: point.weightDecay });
+    const program = trainingProgram(model, model.parameters(streams.model), { weightDecay: point.weightDecay, ...(options.engine.describe().precision === 'mixed' && { lossScale: lossScaleOf(open) }) });
     executable = options.engine.compile(program);
     const fills = open.train.map((s) => batcher(s.task, s.batch));
     const compiledShapes = new Set<number>();

@@ -82,4 +82,19 @@ describe.each(Object.values(mixers))('$name', (mixer) => {
       data.forEach((v, i) => expect(without[name].data[i] - decayed[name].data[i]).toBeCloseTo(noDecay ? 0 : 0.01 * v, 5));
     }
   });
+
+  test('a loss scale changes neither the losses nor the steps', async () => {
+    const parameters = model.parameters(rng(3));
+    const trained = async (lossScale: number) => {
+      const executable = engine.compile(trainingProgram(model, parameters, { weightDecay: 0.1, lossScale }));
+      const losses = [];
+      for (let t = 1; t <= 3; t++) losses.push((await executable.run('train', { ...recallBatch(t), hyper: adamWHyper(0.01, t) }).read()).loss.data[0]);
+      return { losses, state: await executable.readState() };
+    };
+    const [plain, scaled] = [await trained(1), await trained(4096)];
+    plain.losses.forEach((loss, i) => expect(scaled.losses[i]).toBeCloseTo(loss, 5));
+    for (const name of Object.keys(parameters)) plain.state[name].data.forEach((v, i) => expect(scaled.state[name].data[i]).toBeCloseTo(v, 4));
+    const [moment] = Object.keys(plain.state).filter((name) => name.startsWith('m.'));
+    expect(Math.abs(scaled.state[moment].data[0])).toBeCloseTo(4096 * Math.abs(plain.state[moment].data[0]), 2);
+  });
 });

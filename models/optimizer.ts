@@ -12,6 +12,11 @@ export interface AdamWOptions {
   readonly beta1?: number;
   readonly beta2?: number;
   readonly epsilon?: number;
+  /**
+   * The loss is multiplied by this before it is differentiated, so that gradients keep their digits as float16 factors. A power of two. AdamW is told by
+   * ε times as much alone: its step is the same for s times the gradient and s times ε.
+   */
+  readonly lossScale?: number;
 }
 
 const BETA1 = 0.9;
@@ -42,22 +47,22 @@ export function trainingState(parameters: Parameters): Record<string, StateTenso
  *     evaluate  gives losses [R] and predictions [R] (int32) and leaves the state alone
  */
 export function trainingProgram(model: LanguageModel, parameters: Parameters, options: AdamWOptions): Program {
-  const { weightDecay, beta1 = BETA1, beta2 = BETA2, epsilon = EPSILON } = options;
+  const { weightDecay, beta1 = BETA1, beta2 = BETA2, epsilon = EPSILON, lossScale = 1 } = options;
   const names = Object.keys(parameters);
   const named = (tensors: readonly Tensor[]): Tensors => Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
 
   const train: ProgramFunction = ({ ids, rows, targets, hyper }, state) => {
-    const lossOf = (...tensors: Tensor[]) => model.loss(named(tensors), ids, rows, targets).loss as tf.Scalar;
-    const { value: loss, grads } = tf.valueAndGrads(lossOf)(names.map((name) => state[name]));
+    const lossOf = (...tensors: Tensor[]) => tf.mul(model.loss(named(tensors), ids, rows, targets).loss, lossScale) as tf.Scalar;
+    const { value, grads } = tf.valueAndGrads(lossOf)(names.map((name) => state[name]));
     const next: Tensors = {};
     names.forEach((name, i) => {
       const decay = parameters[name].noDecay ? 0 : weightDecay;
-      const updated = adamW(state[name], grads[i], state[`m.${name}`], state[`v.${name}`], hyper, { beta1, beta2, epsilon, weightDecay: decay });
+      const updated = adamW(state[name], grads[i], state[`m.${name}`], state[`v.${name}`], hyper, { beta1, beta2, epsilon: epsilon * lossScale, weightDecay: decay });
       next[name] = updated.param;
       next[`m.${name}`] = updated.m;
       next[`v.${name}`] = updated.v;
     });
-    return { outputs: { loss }, state: next };
+    return { outputs: { loss: tf.div(value, lossScale) }, state: next };
   };
 
   const evaluate: ProgramFunction = ({ ids, rows, targets }, state) => {
