@@ -9,7 +9,7 @@ import Table from 'cli-table3';
 import { rng } from '../dist/core/random.js';
 import { openWasm } from '../dist/engine/wasm/engine.js';
 import { openWebgpu } from '../dist/engine/webgpu/engine.js';
-import { batcher } from '../dist/harness/batch.js';
+import { batches, batchThreads } from '../dist/harness/batches.js';
 import { lossScaleOf, openPoint } from '../dist/harness/open-point.js';
 import { adamWHyper, trainingProgram } from '../dist/models/optimizer.js';
 import { parsePoint } from '../dist/results/point.js';
@@ -46,6 +46,7 @@ const open = openPoint(
     positions: values.model === 'attention',
     dModel: Number(values.width),
     lr: 1e-3,
+    data: 'fresh',
   }),
 );
 const WARM = 10;
@@ -56,15 +57,16 @@ const LATE = 8;
 async function train(profile) {
   const engine = values.engine === 'webgpu' ? await openWebgpu({ precision: values.precision, profile }) : await openWasm({ threads: Number(values.threads), profile });
   const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1, lossScale: values.precision === 'mixed' ? lossScaleOf(open) : 1 }));
-  const fill = batcher(open.train[0].task, batch);
   const pending = [];
   let loss;
   const losses = async (keep) => {
     while (pending.length > keep) loss = (await pending.shift().read()).loss.data[0];
   };
   const began = performance.now();
-  let [start, host, first] = [0, 0, 0];
-  for (let step = 0; step < steps + WARM; step++) {
+  let [start, host, first, step] = [0, 0, 0, -1];
+  const names = Array.from({ length: steps + WARM }, (_, epoch) => ({ epoch, segment: 0, index: 0 }));
+  for await (const { batch: data } of batches(open, names, batchThreads(values.engine))) {
+    step++;
     if (step === 1) {
       await losses(0);
       first = performance.now() - began;
@@ -75,8 +77,6 @@ async function train(profile) {
       start = performance.now();
       host = 0;
     }
-    const own = rng(1).fork(step);
-    const data = fill((i) => own.fork(i));
     const made = performance.now();
     pending.push(executable.run('train', { ...data, hyper: adamWHyper(1e-3, step + 1) }));
     host += performance.now() - made;

@@ -1,16 +1,16 @@
 /** Trains one point from first to last step and measures it. */
 import { RecallbenchError } from '#core/errors.ts';
-import { rng, type Stream } from '#core/random.ts';
+import { rng } from '#core/random.ts';
 import type { Engine, Executable, Results } from '#engine/engine.ts';
 import { adamWHyper, trainingProgram } from '#models/optimizer.ts';
 import { learningRate } from '#models/schedule.ts';
 import { pointId, type Point } from '#results/point.ts';
 import { SCHEMA_VERSION, type Evaluation, type RunRecord } from '#results/record.ts';
-import { batcher, type Batch } from './batch.ts';
+import { batches, batchNames, batchThreads } from './batches.ts';
 import { evaluate } from './evaluate.ts';
 import type { Listener } from './events.ts';
 import { codeVersion, fingerprint } from './fingerprint.ts';
-import { lossScaleOf, openPoint, type OpenPoint } from './open-point.ts';
+import { lossScaleOf, openPoint } from './open-point.ts';
 
 export interface TrainOptions {
   readonly engine: Engine;
@@ -25,18 +25,6 @@ const READ_EVERY = 8;
 const QUICK_LOOK = 256;
 /** Training loss beyond this many times that of a uniform guess is divergence. */
 const DIVERGED = 4;
-
-/** The sequence of (segment, first example) of one epoch. */
-function* epochBatches(open: OpenPoint, order: Stream): Generator<{ segment: number; index: number }> {
-  const plan = open.train.flatMap((s, segment) => Array.from({ length: s.batches }, (_, index) => ({ segment, index })));
-  if (open.point.order === 'interleaved') {
-    for (let i = plan.length - 1; i > 0; i--) {
-      const j = order.below(i + 1);
-      [plan[i], plan[j]] = [plan[j], plan[i]];
-    }
-  }
-  yield* plan;
-}
 
 /**
  * Trains and measures a point (checked by `checkPoint`). Never throws for what the run itself does: divergence, lack of
@@ -82,49 +70,42 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
   try {
     const program = trainingProgram(model, model.parameters(streams.model), { weightDecay: point.weightDecay, ...(options.engine.describe().precision === 'mixed' && { lossScale: lossScaleOf(open) }) });
     executable = options.engine.compile(program);
-    const fills = open.train.map((s) => batcher(s.task, s.batch));
     const compiledShapes = new Set<number>();
     const evalEvery = point.evalEvery === 0 ? open.stepsPerEpoch : point.evalEvery;
     const rowEvery = Math.max(1, Math.min(evalEvery, Math.ceil(open.steps / 200)));
-    let stop = false;
-    for (let epoch = 0; epoch < point.epochs && !stop; epoch++) {
-      const examples = streams.data.fork('train').fork(point.data === 'fresh' ? epoch : 0);
-      for (const { segment, index } of epochBatches(open, streams.data.fork('order').fork(epoch))) {
-        const { batch: size, task } = open.train[segment];
-        const own = examples.fork(segment);
-        const began = performance.now();
-        const lr = learningRate(point, step, open.steps, open.stepsPerEpoch);
-        const batch: Batch = fills[segment]((i) => own.fork(index * size + i));
-        pending.push(executable.run('train', { ...batch, hyper: adamWHyper(lr, step + 1) }));
-        step++;
-        tokens += size * task.seqLen;
-        if (step === open.steps) await readLosses();
-        else if (pending.length >= 2 * READ_EVERY) await readLosses(READ_EVERY);
-        const seconds = (performance.now() - began) / 1000;
-        trainSeconds += seconds;
-        // the first step of a shape compiles it
-        if (compiledShapes.has(segment)) {
-          measuredSeconds += seconds;
-          measuredTokens += size * task.seqLen;
-        }
-        compiledShapes.add(segment);
-
-        if (step % evalEvery === 0 && step < open.steps) {
-          await readLosses();
-          accuracy = (await look('validation', QUICK_LOOK)).accuracy;
-          if (accuracy >= 0.99) stepsTo99 ??= step;
-          addRow(lr, accuracy);
-          stop = point.earlyStop !== undefined && accuracy > point.earlyStop;
-        } else if (step % rowEvery === 0 && step < open.steps) {
-          await readLosses();
-          addRow(lr, null);
-        }
-        emit({ type: 'progress', id, step, steps: open.steps, loss, accuracy, tokensPerSecond: measuredTokens / measuredSeconds });
-        // lets signals and messages in
-        await new Promise((resolve) => setImmediate(resolve));
-        options.signal?.throwIfAborted();
-        if (stop) break;
+    let began = performance.now();
+    for await (const { name: { segment }, batch } of batches(open, batchNames(open), batchThreads(options.engine.name))) {
+      const { batch: size, task } = open.train[segment];
+      const lr = learningRate(point, step, open.steps, open.stepsPerEpoch);
+      pending.push(executable.run('train', { ...batch, hyper: adamWHyper(lr, step + 1) }));
+      step++;
+      tokens += size * task.seqLen;
+      if (step === open.steps) await readLosses();
+      else if (pending.length >= 2 * READ_EVERY) await readLosses(READ_EVERY);
+      const seconds = (performance.now() - began) / 1000;
+      trainSeconds += seconds;
+      // the first step of a shape compiles it
+      if (compiledShapes.has(segment)) {
+        measuredSeconds += seconds;
+        measuredTokens += size * task.seqLen;
       }
+      compiledShapes.add(segment);
+
+      if (step % evalEvery === 0 && step < open.steps) {
+        await readLosses();
+        accuracy = (await look('validation', QUICK_LOOK)).accuracy;
+        if (accuracy >= 0.99) stepsTo99 ??= step;
+        addRow(lr, accuracy);
+        if (point.earlyStop !== undefined && accuracy > point.earlyStop) break;
+      } else if (step % rowEvery === 0 && step < open.steps) {
+        await readLosses();
+        addRow(lr, null);
+      }
+      emit({ type: 'progress', id, step, steps: open.steps, loss, accuracy, tokensPerSecond: measuredTokens / measuredSeconds });
+      // lets signals and messages in
+      await new Promise((resolve) => setImmediate(resolve));
+      options.signal?.throwIfAborted();
+      began = performance.now();
     }
     validation = await look('validation');
     test = await look('test');

@@ -1,6 +1,6 @@
 /** Matrix products by subgroup matrices: float16 factors, float32 sums. */
 import type { GpuKernel } from '../fused-op.ts';
-import { destinationBindings, factorBindings, reader, tileOfTask, writer, type Destination, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { destinationBindings, factorBindings, mapped, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { runOf, type Matrix } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
@@ -19,6 +19,7 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
   const invocations = high * wide * lanes;
   const run = runOf(k, plan);
   const wholeSteps = k % depth === 0;
+  const whole = { a: m % tileRows === 0, b: n % tileColumns === 0 };
   const quad = size / 4;
   const tiles = [a, b].map((f) => {
     const tile = f.name === 'a' ? tileRows : tileColumns;
@@ -42,12 +43,16 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
         ),
       )
       .join('\n');
-  const fetch = (from: string): string =>
-    each(({ f: { name, across } }, r) => {
-      const first = name === 'a' ? 'row0' : 'column0';
-      return `next_${name}${r} = vec4<f16>(read_${name}(start_${name}, ${across ? `${first} + vector * 4u, ${from} + line` : `${first} + line, ${from} + vector * 4u`}));`;
-    });
-  const keep = each(({ f: { name }, pitch }, r) => `${name}_tile[line * ${pitch}u + vector] = next_${name}${r};`);
+  /** Rows (or columns) and depth of the vector that an invocation moves. */
+  const place = ({ name, across }: Factor, from: string): readonly [string, string] => {
+    const first = name === 'a' ? 'row0' : 'column0';
+    return across ? [`${first} + vector * 4u`, `${from} + line`] : [`${first} + line`, `${from} + vector * 4u`];
+  };
+  // what is mapped waits in float32
+  const waiting = (f: Factor): string => (f.map === undefined ? 'vec4<f16>' : 'vec4f');
+  const fetch = (from: string): string => each(({ f }, r) => `next_${f.name}${r} = ${waiting(f)}(read_${f.name}(start_${f.name}, ${place(f, from).join(', ')}));`);
+  const keep = (from: string): string =>
+    each(({ f, pitch }, r) => `${f.name}_tile[line * ${pitch}u + vector] = vec4<f16>(${mapped(f, `next_${f.name}${r}`, ...place(f, from), whole[f.name], wholeSteps)});`);
 
   /** Loads matrix i of the subgroup's rows (or columns) at depth p. */
   const load = ({ f: { name, across }, pitch }: Tile, i: number, p: number): string => {
@@ -94,15 +99,16 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
       'enable chromium_experimental_subgroup_matrix;',
       repeat(2, (i) => `var<workgroup> ${tiles[i].f.name}_tile: array<vec4<f16>, ${tiles[i].lines * tiles[i].pitch}>;`),
       !direct && `var<workgroup> out: array<vec4f, ${high * wide * size * quad}>;`,
-      reader(a, m % tileRows === 0, wholeSteps),
-      reader(b, n % tileColumns === 0, wholeSteps),
-      !direct && writer(to, m % tileRows === 0, n % tileColumns === 0),
+      a.map?.functions,
+      reader(a, whole.a, wholeSteps),
+      reader(b, whole.b, wholeSteps),
+      !direct && writer(to, whole.a, whole.b),
       `@compute @workgroup_size(${invocations}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) sg: u32, @builtin(subgroup_invocation_id) sg_lane: u32) {`,
       tileOfTask({ a, b }, { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }),
       `  let sg_row = sg / ${wide}u;`,
       `  let sg_column = sg % ${wide}u;`,
       repeat(rows * columns, (e) => `  var sum${Math.floor(e / columns)}_${e % columns}: subgroup_matrix_result<f32, ${size}, ${size}>;`),
-      tiles.flatMap((t) => range(t.loads).map((r) => `  var next_${t.f.name}${r}: vec4<f16>;`)),
+      tiles.flatMap((t) => range(t.loads).map((r) => `  var next_${t.f.name}${r}: ${waiting(t.f)};`)),
       `  for (var depth = first; ; depth += ${depth}u) {`,
       `    if (depth < last) {`,
       fetch('depth'),
@@ -112,7 +118,7 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
       `    }`,
       `    if (depth >= last) { break; }`,
       `    workgroupBarrier();`,
-      keep,
+      keep('depth'),
       `    workgroupBarrier();`,
       `  }`,
       `  let start = (split * ${batch}u + index) * ${(m * n) / width}u;`,

@@ -29,7 +29,7 @@ export interface FactorMap {
   readonly bindings: Readonly<Record<string, GpuBinding>>;
   /** WGSL */
   readonly functions: string;
-  /** of four neighbours of a row of A as it lies in memory: finite for every finite `value`, even outside the matrix */
+  /** of four neighbours of a row of A as it lies in memory: finite for every finite `value`, even beyond the end of the row */
   readonly four: (value: string, row: string, column: string) => string;
 }
 
@@ -83,7 +83,7 @@ export function operandsOf(a: Operand, b: Operand, c: Operand, { m, n, k, transp
  * the product's place in the batch over the width. Beyond k there are zeros; beyond the last row there is anything, since nobody stores those sums.
  * `wholeTiles`: i never exceeds the extent; `wholeSteps`: p never exceeds k.
  */
-export function reader({ name, extent, k, across, width, map }: Factor, wholeTiles: boolean, wholeSteps: boolean): string {
+export function reader({ name, extent, k, across, width }: Factor, wholeTiles: boolean, wholeSteps: boolean): string {
   const pieces = 4 / width;
   const T = vector(width);
   const [length, along, fixed, most, whole] = across ? [extent, 'i', 'p', k, wholeTiles] : [k, 'p', 'i', extent, wholeSteps];
@@ -94,15 +94,22 @@ export function reader({ name, extent, k, across, width, map }: Factor, wholeTil
     const inside = wholeSteps ? undefined : across ? `p < ${k}u` : `p + ${j * width}u < ${k}u`;
     return inside === undefined ? value : `select(${T}(0), ${value}, ${inside})`;
   };
-  const value = `vec4f(${Array.from({ length: pieces }, (_, j) => piece(j)).join(', ')})`;
   return lines(
-    map?.functions,
     `fn read_${name}(start: u32, i: u32, p: u32) -> vec4f {`,
-    `  let fixed = ${other};`,
-    `  let line = start + fixed * ${length / width}u;`,
-    `  return ${map === undefined ? value : map.four(value, 'fixed', along)};`,
+    `  let line = start + ${other} * ${length / width}u;`,
+    `  return vec4f(${Array.from({ length: pieces }, (_, j) => piece(j)).join(', ')});`,
     `}`,
   );
+}
+
+/**
+ * What the product takes for `value`, which was read at (i, p). Apart from reading, so that no invocation waits for what it has read
+ * before it has worked at what came before.
+ */
+export function mapped({ extent, k, across, map }: Factor, value: string, i: string, p: string, wholeTiles: boolean, wholeSteps: boolean): string {
+  if (map === undefined) return value;
+  const [row, column, most, whole] = across ? [p, i, k, wholeSteps] : [i, p, extent, wholeTiles];
+  return map.four(value, whole ? row : `min(${row}, ${most - 1}u)`, column);
 }
 
 /** Where C goes, or where a share of its sums goes: [splits, batch, m, n]. */

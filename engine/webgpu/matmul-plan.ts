@@ -6,12 +6,12 @@ import type { Product } from './matmul-operands.ts';
 export interface Tiled {
   readonly form: 'tiled';
   /** results of one invocation */
-  readonly rows: 4 | 8;
+  readonly rows: 4 | 8 | 16;
   readonly columns: 4 | 8;
   /** invocations of a workgroup */
   readonly high: number;
   readonly wide: number;
-  /** how much of k is in workgroup memory at a time */
+  /** how much of k is worked at in a step; as much again is on its way */
   readonly depth: number;
   /** how many workgroups share the sum of one tile */
   readonly splits: number;
@@ -66,8 +66,8 @@ const SPLITS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
 /** Elements of k that one of the splits sums up: whole steps. */
 export const runOf = (k: number, { depth, splits }: { readonly depth: number; readonly splits: number }): number => Math.ceil(Math.ceil(k / splits) / depth) * depth;
 
-/** Bytes of workgroup memory. A quad of padding behind each line of four rows spreads transposed stores over the banks. */
-export const tileBytes = ({ rows, columns, high, wide, depth, half }: Tiled): number => (half ? 8 : 16) * depth * ((rows * high + columns * wide) / 4 + 2);
+/** Bytes of workgroup memory, both places. A quad of padding behind each line of four rows spreads transposed stores over the banks. */
+export const tileBytes = ({ rows, columns, high, wide, depth, half }: Tiled): number => 2 * (half ? 8 : 16) * depth * ((rows * high + columns * wide) / 4 + 2);
 
 /** 4×4 blocks of both tiles that each invocation moves to workgroup memory in a step. */
 export const rounds = ({ rows, columns, high, wide, depth }: Tiled): number => Math.ceil(((rows * high + columns * wide) * depth) / 16 / (high * wide));
@@ -88,7 +88,7 @@ function tiledCycles(product: Product, t: Tiled): number {
   const resident = Math.floor(Math.min(REGISTERS / (32 * warps * registers), 64 / warps, CORE_BYTES / tileBytes(t)));
   const steps = runOf(product.k, t) / depth;
   // instructions of a warp: products and reads of workgroup memory, the next tiles, the end
-  const instructions = steps * (depth * (rows * columns + (rows + columns) / 2) + 48 * rounds(t) + 30) + 2 * rows * columns + 150;
+  const instructions = steps * (depth * (rows * columns + rows + columns) + 48 * rounds(t) + 30) + 2 * rows * columns + 150;
   // four schedulers to a core
   return cycles(product, rows * high, columns * wide, splits, (warps * instructions) / 4, warps, resident);
 }
@@ -118,7 +118,7 @@ const splitsOf = (k: number): number[] => SPLITS.filter((s) => s === 1 || k / s 
 
 function tilings({ k }: Product, half: boolean): Tiled[] {
   const found: Tiled[] = [];
-  for (const rows of [8, 4] as const) {
+  for (const rows of [16, 8, 4] as const) {
     for (const columns of [8, 4] as const) {
       for (const high of [1, 2, 4, 8, 16, 32]) {
         for (const wide of [1, 2, 4, 8, 10, 12, 14, 16, 20, 24, 28, 32]) {

@@ -1,15 +1,16 @@
 /** Matrix products by tiles in workgroup memory. */
 import type { GpuKernel } from '../fused-op.ts';
-import { destinationBindings, factorBindings, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { destinationBindings, factorBindings, mapped, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { rounds, runOf, type Tiled } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
-/** p of one pass through the text of the inner loop */
-const UNROLL = 4;
+/** p of one pass through the text of the inner loop, at most */
+const UNROLL = 8;
 
 /**
  * A workgroup sums one tile of C over its share of k. Both factors' tiles lie in workgroup memory as [depth][row or column], four neighbours to a vector, so that
- * each invocation reads what it multiplies as whole vectors and neighbours read neighbours. While it multiplies, the next tiles are already on their way into registers.
+ * each invocation reads what it multiplies as whole vectors and neighbours read neighbours. While it multiplies, the next tiles are already on their way into registers,
+ * from where they go to the other of two places: one barrier a step.
  */
 export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Tiled, to: Destination): GpuKernel {
   const { batch, m, n, k } = product;
@@ -23,7 +24,9 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
   const count = { a: tileRows / 4, b: tileColumns / 4 };
   const pitch = { a: count.a + (a.across ? 0 : 1), b: count.b + (b.across ? 0 : 1) };
   const blocks = { a: (count.a * depth) / 4, b: (count.b * depth) / 4 };
+  const whole = { a: m % tileRows === 0, b: n % tileColumns === 0 };
   const loads = rounds(plan);
+  const unroll = Math.min(UNROLL, depth);
 
   /** Which 4×4 block of a tile the unit u is: `line`, four rows or columns, and `step`, four of k. Neighbours follow the contiguous axis. */
   const block = (f: Factor, u: string): string =>
@@ -37,27 +40,31 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
       `      else if (u < ${blocks.a + blocks.b}u) { ${text(b, `(u - ${blocks.a}u)`)} }`,
       `    }`,
     );
+  /** Where the q-th vector of a block is: its first row (or column), and its depth. */
+  const place = ({ name, across }: Factor, from: string, q: number): readonly [string, string] => {
+    const first = name === 'a' ? 'row0' : 'column0';
+    return across ? [`${first} + line * 4u`, `${from} + step * 4u + ${q}u`] : [`${first} + line * 4u + ${q}u`, `${from} + step * 4u`];
+  };
   const fetch = (from: string): string =>
+    repeat(loads, (r) => perBlock(r, (f, u) => `${block(f, u)} ${[0, 1, 2, 3].map((q) => `next${r}_${q} = read_${f.name}(start_${f.name}, ${place(f, from, q).join(', ')});`).join(' ')}`));
+  const keep = (from: string): string =>
     repeat(loads, (r) =>
       perBlock(r, (f, u) => {
-        const first = f.name === 'a' ? 'row0' : 'column0';
-        const at = (q: number) => (f.across ? `${first} + line * 4u, ${from} + step * 4u + ${q}u` : `${first} + line * 4u + ${q}u, ${from} + step * 4u`);
-        return `${block(f, u)} ${[0, 1, 2, 3].map((q) => `next${r}_${q} = read_${f.name}(start_${f.name}, ${at(q)});`).join(' ')}`;
+        const four = (q: number) => mapped(f, `next${r}_${q}`, ...place(f, from, q), whole[f.name], wholeSteps);
+        const turned = (q: number) => (f.across ? `m${q}` : `vec4f(${[0, 1, 2, 3].map((i) => `m${i}[${q}]`).join(', ')})`);
+        return lines(
+          `${block(f, u)} ${[0, 1, 2, 3].map((q) => `let m${q} = ${four(q)};`).join(' ')}`,
+          [0, 1, 2, 3].map((q) => `        ${f.name}_tile[other * ${depth * pitch[f.name]}u + (step * 4u + ${q}u) * ${pitch[f.name]}u + line] = ${T}(${turned(q)});`),
+        );
       }),
     );
-  const keep = repeat(loads, (r) =>
-    perBlock(r, (f, u) => {
-      const value = (q: number) => (f.across ? `next${r}_${q}` : `vec4f(${[0, 1, 2, 3].map((i) => `next${r}_${i}[${q}]`).join(', ')})`);
-      return `${block(f, u)} ${[0, 1, 2, 3].map((q) => `${f.name}_tile[(step * 4u + ${q}u) * ${pitch[f.name]}u + line] = ${T}(${value(q)});`).join(' ')}`;
-    }),
-  );
 
   const quads = columns / 4;
-  const multiply = repeat(UNROLL, (q) =>
+  const multiply = repeat(unroll, (q) =>
     lines(
       '      {',
-      repeat(rows / 4, (i) => `        let left${i} = vec4f(a_tile[(p + ${q}u) * ${pitch.a}u + ty + ${i * high}u]);`),
-      repeat(quads, (j) => `        let right${j} = vec4f(b_tile[(p + ${q}u) * ${pitch.b}u + tx + ${j * wide}u]);`),
+      repeat(rows / 4, (i) => `        let left${i} = vec4f(a_tile[at_a + ${q * pitch.a + i * high}u]);`),
+      repeat(quads, (j) => `        let right${j} = vec4f(b_tile[at_b + ${q * pitch.b + j * wide}u]);`),
       repeat(rows * quads, (s) => {
         const [i, j] = [Math.floor(s / quads), s % quads];
         return `        sum${i}_${j} = fma(vec4f(left${i >> 2}[${i & 3}]), right${j}, sum${i}_${j});`;
@@ -72,29 +79,41 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
     tasks: batch * splits * rowTiles * columnTiles,
     code: lines(
       half && 'enable f16;',
-      `var<workgroup> a_tile: array<${T}, ${depth * pitch.a}>;`,
-      `var<workgroup> b_tile: array<${T}, ${depth * pitch.b}>;`,
-      reader(a, m % tileRows === 0, wholeSteps),
-      reader(b, n % tileColumns === 0, wholeSteps),
-      writer(to, m % tileRows === 0, n % tileColumns === 0),
+      `var<workgroup> a_tile: array<${T}, ${2 * depth * pitch.a}>;`,
+      `var<workgroup> b_tile: array<${T}, ${2 * depth * pitch.b}>;`,
+      a.map?.functions,
+      reader(a, whole.a, wholeSteps),
+      reader(b, whole.b, wholeSteps),
+      writer(to, whole.a, whole.b),
       `@compute @workgroup_size(${size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
       tileOfTask({ a, b }, { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }),
-      `  let ty = lane / ${wide}u;`,
-      `  let tx = lane % ${wide}u;`,
+      // of 32 neighbours, eight side by side and four below each other read least from workgroup memory
+      high % 4 === 0 && wide % 8 === 0
+        ? lines(`  let ty = lane / 8u % 4u + lane / ${4 * wide}u * 4u;`, `  let tx = lane % 8u + lane / 32u % ${wide / 8}u * 8u;`)
+        : lines(`  let ty = lane / ${wide}u;`, `  let tx = lane % ${wide}u;`),
       repeat(rows * quads, (s) => `  var sum${Math.floor(s / quads)}_${s % quads} = vec4f(0);`),
       repeat(4 * loads, (s) => `  var next${s >> 2}_${s & 3} = vec4f(0);`),
-      `  for (var depth = first; ; depth += ${depth}u) {`,
-      `    if (depth < last) {`,
-      fetch('depth'),
+      `  var other = 0u;`,
+      // the last share of a sum may be empty
+      `  if (first < last) {`,
+      fetch('first'),
+      keep('first'),
+      `  }`,
+      `  workgroupBarrier();`,
+      `  for (var depth = first; depth < last; depth += ${depth}u) {`,
+      `    let next = depth + ${depth}u;`,
+      `    if (next < last) {`,
+      fetch('next'),
       `    }`,
-      `    if (depth > first) {`,
-      `      for (var p = 0u; p < ${depth}u; p += ${UNROLL}u) {`,
+      `    var at_a = other * ${depth * pitch.a}u + ty;`,
+      `    var at_b = other * ${depth * pitch.b}u + tx;`,
+      depth > unroll && `    for (var p = 0u; p < ${depth}u; p += ${unroll}u) {`,
       multiply,
-      `      }`,
+      depth > unroll && lines(`      at_a += ${unroll * pitch.a}u;`, `      at_b += ${unroll * pitch.b}u;`, `    }`),
+      `    other = 1u - other;`,
+      `    if (next < last) {`,
+      keep('next'),
       `    }`,
-      `    if (depth >= last) { break; }`,
-      `    workgroupBarrier();`,
-      keep,
       `    workgroupBarrier();`,
       `  }`,
       `  let start = (split * ${batch}u + index) * ${(m * n) / to.width}u;`,
