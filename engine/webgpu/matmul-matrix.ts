@@ -1,6 +1,6 @@
 /** Matrix products by subgroup matrices: float16 factors, float32 sums. */
 import type { GpuKernel } from '../fused-op.ts';
-import { destinationBindings, factorBindings, mapped, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { destinationBindings, factorBindings, mapped, ofRow, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
 import { runOf, type Matrix } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
@@ -50,9 +50,13 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
   };
   // what is mapped waits in float32
   const waiting = (f: Factor): string => (f.map === undefined ? 'vec4<f16>' : 'vec4f');
-  const fetch = (from: string): string => each(({ f }, r) => `next_${f.name}${r} = ${waiting(f)}(read_${f.name}(start_${f.name}, ${place(f, from).join(', ')}));`);
+  const fetch = (from: string): string =>
+    each(({ f }, r) => {
+      const value = `next_${f.name}${r} = ${waiting(f)}(read_${f.name}(start_${f.name}, ${place(f, from).join(', ')}));`;
+      return f.map === undefined ? value : `${value} row_${f.name}${r} = ${ofRow(f, ...place(f, from), whole[f.name], wholeSteps)};`;
+    });
   const keep = (from: string): string =>
-    each(({ f, pitch }, r) => `${f.name}_tile[line * ${pitch}u + vector] = vec4<f16>(${mapped(f, `next_${f.name}${r}`, ...place(f, from), whole[f.name], wholeSteps)});`);
+    each(({ f, pitch }, r) => `${f.name}_tile[line * ${pitch}u + vector] = vec4<f16>(${mapped(f, `next_${f.name}${r}`, `row_${f.name}${r}`, ...place(f, from))});`);
 
   /** Loads matrix i of the subgroup's rows (or columns) at depth p. */
   const load = ({ f: { name, across }, pitch }: Tile, i: number, p: number): string => {
@@ -75,14 +79,20 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
   );
 
   const { epilogue, width } = to;
-  const direct = epilogue.bias === undefined && epilogue.addend === undefined && width === 4 && m % tileRows === 0 && n % tileColumns === 0;
-  const store = repeat(rows * columns, (e) => {
-    const [i, j] = [Math.floor(e / columns), e % columns];
-    const row = `row0 + (sg_row * ${rows}u + ${i}u) * ${size}u`;
-    const column = `column0 + (sg_column * ${columns}u + ${j}u) * ${size}u`;
-    if (direct) return `  subgroupMatrixStore<row_major>(&c, start + (${row}) * ${n / 4}u + (${column}) / 4u, sum${i}_${j}, ${n / 4}u);`;
+  const direct = epilogue.bias === undefined && width === 4 && whole.a && whole.b;
+  const result = `subgroup_matrix_result<f32, ${size}, ${size}>`;
+  const eachSum = (text: (sum: string, row: string, column: string) => string): string =>
+    repeat(rows * columns, (e) => {
+      const [i, j] = [Math.floor(e / columns), e % columns];
+      return text(`sum${i}_${j}`, `row0 + (sg_row * ${rows}u + ${i}u) * ${size}u`, `column0 + (sg_column * ${columns}u + ${j}u) * ${size}u`);
+    });
+  const at = (row: string, column: string): string => `start + (${row}) * ${n / 4}u + (${column}) / 4u`;
+  // as with tiles: sums begin with what is added to them
+  const begin = (row: string, column: string): string => (direct && epilogue.addend !== undefined ? `subgroupMatrixLoad<${result}, row_major>(&addend, ${at(row, column)}, ${n / 4}u)` : `${result}()`);
+  const store = eachSum((sum, row, column) => {
+    if (direct) return `  subgroupMatrixStore<row_major>(&c, ${at(row, column)}, ${sum}, ${n / 4}u);`;
     return lines(
-      `  subgroupMatrixStore<row_major>(&out, sg * ${size * quad}u, sum${i}_${j}, ${quad}u);`,
+      `  subgroupMatrixStore<row_major>(&out, sg * ${size * quad}u, ${sum}, ${quad}u);`,
       `  workgroupBarrier();`,
       `  for (var u = sg_lane; u < ${size * quad}u; u += ${lanes}u) { write_c(start, ${row} + u / ${quad}u, ${column} + u % ${quad}u * 4u, out[sg * ${size * quad}u + u]); }`,
       `  workgroupBarrier();`,
@@ -107,8 +117,9 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
       tileOfTask({ a, b }, { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }),
       `  let sg_row = sg / ${wide}u;`,
       `  let sg_column = sg % ${wide}u;`,
-      repeat(rows * columns, (e) => `  var sum${Math.floor(e / columns)}_${e % columns}: subgroup_matrix_result<f32, ${size}, ${size}>;`),
-      tiles.flatMap((t) => range(t.loads).map((r) => `  var next_${t.f.name}${r}: ${waiting(t.f)};`)),
+      `  let start = (split * ${batch}u + index) * ${(m * n) / width}u;`,
+      eachSum((sum, row, column) => `  var ${sum} = ${begin(row, column)};`),
+      tiles.flatMap(({ f, loads }) => range(loads).map((r) => `  var next_${f.name}${r}: ${waiting(f)};${f.map === undefined ? '' : ` var row_${f.name}${r}: vec4f;`}`)),
       `  for (var depth = first; ; depth += ${depth}u) {`,
       `    if (depth < last) {`,
       fetch('depth'),
@@ -121,7 +132,6 @@ export function matrixKernel({ a, b }: MatMulOperands, product: Product, plan: M
       keep('depth'),
       `    workgroupBarrier();`,
       `  }`,
-      `  let start = (split * ${batch}u + index) * ${(m * n) / width}u;`,
       store,
       `}`,
     ),

@@ -29,8 +29,10 @@ export interface FactorMap {
   readonly bindings: Readonly<Record<string, GpuBinding>>;
   /** WGSL */
   readonly functions: string;
-  /** of four neighbours of a row of A as it lies in memory: finite for every finite `value`, even beyond the end of the row */
-  readonly four: (value: string, row: string, column: string) => string;
+  /** what a row of A as it lies in memory needs, a vec4f: read along with the row's values */
+  readonly ofRow: (row: string) => string;
+  /** of four neighbours of such a row: finite for every finite `value`, even beyond the end of the row */
+  readonly four: (value: string, ofRow: string, column: string) => string;
 }
 
 /** A factor as a kernel reads it. `extent` is m for A and n for B. */
@@ -102,15 +104,14 @@ export function reader({ name, extent, k, across, width }: Factor, wholeTiles: b
   );
 }
 
-/**
- * What the product takes for `value`, which was read at (i, p). Apart from reading, so that no invocation waits for what it has read
- * before it has worked at what came before.
- */
-export function mapped({ extent, k, across, map }: Factor, value: string, i: string, p: string, wholeTiles: boolean, wholeSteps: boolean): string {
-  if (map === undefined) return value;
-  const [row, column, most, whole] = across ? [p, i, k, wholeSteps] : [i, p, extent, wholeTiles];
-  return map.four(value, whole ? row : `min(${row}, ${most - 1}u)`, column);
-}
+/** What the map needs for the value that is read at (i, p), to be read with it: no invocation waits for anything before it has worked at what came before. */
+export const ofRow = ({ extent, k, across, map }: Factor, i: string, p: string, wholeTiles: boolean, wholeSteps: boolean): string => {
+  const [row, most, whole] = across ? [p, k, wholeSteps] : [i, extent, wholeTiles];
+  return map!.ofRow(whole ? row : `min(${row}, ${most - 1}u)`);
+};
+
+/** What the product takes for `value`, which was read at (i, p) together with `row`. */
+export const mapped = ({ across, map }: Factor, value: string, row: string, i: string, p: string): string => (map === undefined ? value : map.four(value, row, across ? i : p));
 
 /** Where C goes, or where a share of its sums goes: [splits, batch, m, n]. */
 export interface Destination {
@@ -129,9 +130,25 @@ export const destinationBindings = ({ operand, epilogue: { bias, addend }, width
   ...(addend === undefined ? {} : { addend: bind(addend, width) }),
 });
 
-/** The value stored at `at` (in units of the width) whose column is `column` (likewise): the sum and what is added to it. */
-export const stored = (sum: string, at: string, column: string, { bias, addend }: MatMulEpilogue): string =>
+/** The value stored at `at` (in units of the width) whose column is `column` (likewise): the sum, if any, and what is added to it. */
+export const stored = (sum: string | undefined, at: string, column: string, { bias, addend }: MatMulEpilogue): string =>
   [sum, bias !== undefined && `bias[${column}]`, addend !== undefined && `addend[${at}]`].filter(Boolean).join(' + ');
+
+/**
+ * `fn begin_c(start: u32, row: u32, column: u32) -> vec4f`: what is added to four neighbours of C, for sums to begin with: all that an invocation reads is on its
+ * way together, while between the writes of results it would wait for each read. Beyond the edges there is anything.
+ */
+export function beginner({ epilogue, width, m, n }: Destination, wholeRows: boolean, wholeColumns: boolean): string {
+  const unit = (j: number) => (wholeColumns ? `unit + ${j}u` : `min(unit + ${j}u, ${n / width - 1}u)`);
+  const parts = Array.from({ length: 4 / width }, (_, j) => stored(undefined, `line + ${unit(j)}`, unit(j), epilogue));
+  return lines(
+    `fn begin_c(start: u32, row: u32, column: u32) -> vec4f {`,
+    `  let unit = column / ${width}u;`,
+    `  let line = start + ${wholeRows ? 'row' : `min(row, ${m - 1}u)`} * ${n / width}u;`,
+    `  return vec4f(${parts.join(', ')});`,
+    `}`,
+  );
+}
 
 /** `fn write_c(start: u32, row: u32, column: u32, sum: vec4f)`: four neighbours of C, as far as they exist; `start` in units of the width. */
 export function writer({ epilogue, width, m, n }: Destination, wholeRows: boolean, wholeColumns: boolean): string {

@@ -6,7 +6,7 @@ import type { Product } from './matmul-operands.ts';
 export interface Tiled {
   readonly form: 'tiled';
   /** results of one invocation */
-  readonly rows: 4 | 8 | 16;
+  readonly rows: 4 | 8;
   readonly columns: 4 | 8;
   /** invocations of a workgroup */
   readonly high: number;
@@ -50,8 +50,10 @@ const CACHE_WORDS = 6;
 const MEMORY_WORDS = 3;
 const REGISTERS = 65536;
 const CORE_BYTES = 220 * 1024;
-/** warps that hide each other's waiting */
-const ENOUGH_WARPS = 8;
+/** warps of a core that hide each other's waiting */
+const ENOUGH_WARPS = 16;
+/** k from which on reading from the second-level cache hides behind nothing more than it already does */
+const LONG = 512;
 /** of a further launch: to start it, and to wait until it has ended */
 const LAUNCH_CYCLES = 9000;
 /** multiply-adds of subgroup matrices that a core does in a cycle */
@@ -69,26 +71,29 @@ export const runOf = (k: number, { depth, splits }: { readonly depth: number; re
 /** Bytes of workgroup memory, both places. A quad of padding behind each line of four rows spreads transposed stores over the banks. */
 export const tileBytes = ({ rows, columns, high, wide, depth, half }: Tiled): number => 2 * (half ? 8 : 16) * depth * ((rows * high + columns * wide) / 4 + 2);
 
-/** 4×4 blocks of both tiles that each invocation moves to workgroup memory in a step. */
-export const rounds = ({ rows, columns, high, wide, depth }: Tiled): number => Math.ceil(((rows * high + columns * wide) * depth) / 16 / (high * wide));
+/** 4×4 blocks of both tiles in a step: an invocation moves one to workgroup memory, more would take too many registers. */
+export const blocksOf = ({ rows, columns, high, wide, depth }: Tiled): number => ((rows * high + columns * wide) * depth) / 16;
 
 /** Cycles of the whole GPU, from the work of one workgroup; `warps` of 32 invocations, `resident` workgroups on a core. */
 function cycles({ batch, m, n, k }: Product, tileRows: number, tileColumns: number, splits: number, work: number, warps: number, resident: number): number {
   const perCore = Math.ceil((batch * Math.ceil(m / tileRows) * Math.ceil(n / tileColumns) * splits) / CORES);
-  const waiting = Math.max(1, ENOUGH_WARPS / (warps * Math.min(resident, perCore)));
-  const moved = ((tileRows + tileColumns) * Math.ceil(k / splits)) / CACHE_WORDS + (tileRows * tileColumns) / MEMORY_WORDS;
+  const waiting = Math.sqrt(Math.max(1, ENOUGH_WARPS / (warps * Math.min(resident, perCore))));
+  const run = k / splits;
+  const cached = ((tileRows + tileColumns) * run) / CACHE_WORDS;
+  const moved = cached + (tileRows * tileColumns) / MEMORY_WORDS;
   const sums = splits === 1 ? 0 : LAUNCH_CYCLES + (2 * splits * batch * m * n) / CORES / MEMORY_WORDS;
-  return perCore * Math.max(work * waiting, moved) + sums;
+  // warps of a large workgroup wait a little longer for each other
+  return perCore * (Math.max(work * waiting, moved) + (cached / 4) * Math.min(1, run / LONG)) * (1 + warps / 200) + sums;
 }
 
 function tiledCycles(product: Product, t: Tiled): number {
   const { rows, columns, high, wide, depth, splits } = t;
   const warps = Math.ceil((high * wide) / 32);
-  const registers = rows * columns + rows + columns + 16 * rounds(t) + 32;
+  const registers = rows * columns + rows + columns + 48;
   const resident = Math.floor(Math.min(REGISTERS / (32 * warps * registers), 64 / warps, CORE_BYTES / tileBytes(t)));
   const steps = runOf(product.k, t) / depth;
   // instructions of a warp: products and reads of workgroup memory, the next tiles, the end
-  const instructions = steps * (depth * (rows * columns + rows + columns) + 48 * rounds(t) + 30) + 2 * rows * columns + 150;
+  const instructions = steps * (depth * (rows * columns + rows + columns) + 78) + 2 * rows * columns + 150;
   // four schedulers to a core
   return cycles(product, rows * high, columns * wide, splits, (warps * instructions) / 4, warps, resident);
 }
@@ -118,14 +123,14 @@ const splitsOf = (k: number): number[] => SPLITS.filter((s) => s === 1 || k / s 
 
 function tilings({ k }: Product, half: boolean): Tiled[] {
   const found: Tiled[] = [];
-  for (const rows of [16, 8, 4] as const) {
+  for (const rows of [8, 4] as const) {
     for (const columns of [8, 4] as const) {
       for (const high of [1, 2, 4, 8, 16, 32]) {
         for (const wide of [1, 2, 4, 8, 10, 12, 14, 16, 20, 24, 28, 32]) {
           if (high * wide < 32 || high * wide > WORKGROUP) continue;
           for (const depth of [8, 16, 32]) {
             const t: Tiled = { form: 'tiled', rows, columns, high, wide, depth, splits: 1, half };
-            if (tileBytes(t) > WORKGROUP_BYTES || rounds(t) > 2) continue;
+            if (tileBytes(t) > WORKGROUP_BYTES || blocksOf(t) > high * wide) continue;
             for (const splits of splitsOf(k)) found.push({ ...t, splits });
           }
         }

@@ -1,7 +1,7 @@
 /** Matrix products by tiles in workgroup memory. */
 import type { GpuKernel } from '../fused-op.ts';
-import { destinationBindings, factorBindings, mapped, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
-import { rounds, runOf, type Tiled } from './matmul-plan.ts';
+import { beginner, destinationBindings, factorBindings, mapped, ofRow, reader, tileOfTask, writer, type Destination, type Factor, type MatMulOperands, type Product } from './matmul-operands.ts';
+import { runOf, type Tiled } from './matmul-plan.ts';
 import { lines, repeat } from './wgsl.ts';
 
 /** p of one pass through the text of the inner loop, at most */
@@ -25,41 +25,44 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
   const pitch = { a: count.a + (a.across ? 0 : 1), b: count.b + (b.across ? 0 : 1) };
   const blocks = { a: (count.a * depth) / 4, b: (count.b * depth) / 4 };
   const whole = { a: m % tileRows === 0, b: n % tileColumns === 0 };
-  const loads = rounds(plan);
   const unroll = Math.min(UNROLL, depth);
 
   /** Which 4×4 block of a tile the unit u is: `line`, four rows or columns, and `step`, four of k. Neighbours follow the contiguous axis. */
   const block = (f: Factor, u: string): string =>
     f.across ? `let line = ${u} % ${count[f.name]}u; let step = ${u} / ${count[f.name]}u;` : `let step = ${u} % ${depth / 4}u; let line = ${u} / ${depth / 4}u;`;
-  /** The invocation's r-th block: those of A come first. */
-  const perBlock = (r: number, text: (f: Factor, u: string) => string): string =>
+  /** The invocation's block: those of A come first. */
+  const ownBlock = (text: (f: Factor) => string): string =>
     lines(
-      `    {`,
-      `      let u = lane + ${r * size}u;`,
-      `      if (u < ${blocks.a}u) { ${text(a, 'u')} }`,
-      `      else if (u < ${blocks.a + blocks.b}u) { ${text(b, `(u - ${blocks.a}u)`)} }`,
-      `    }`,
+      `    if (lane < ${blocks.a}u) { ${block(a, 'lane')} ${text(a)} }`,
+      `    else if (lane < ${blocks.a + blocks.b}u) { ${block(b, `(lane - ${blocks.a}u)`)} ${text(b)} }`,
     );
+  const eachVector = (text: (q: number) => string): string => [0, 1, 2, 3].map(text).join(' ');
   /** Where the q-th vector of a block is: its first row (or column), and its depth. */
   const place = ({ name, across }: Factor, from: string, q: number): readonly [string, string] => {
     const first = name === 'a' ? 'row0' : 'column0';
     return across ? [`${first} + line * 4u`, `${from} + step * 4u + ${q}u`] : [`${first} + line * 4u + ${q}u`, `${from} + step * 4u`];
   };
   const fetch = (from: string): string =>
-    repeat(loads, (r) => perBlock(r, (f, u) => `${block(f, u)} ${[0, 1, 2, 3].map((q) => `next${r}_${q} = read_${f.name}(start_${f.name}, ${place(f, from, q).join(', ')});`).join(' ')}`));
+    ownBlock((f) => lines(
+      eachVector((q) => `next${q} = read_${f.name}(start_${f.name}, ${place(f, from, q).join(', ')});`),
+      f.map !== undefined && eachVector((q) => `of_row${q} = ${ofRow(f, ...place(f, from, q), whole[f.name], wholeSteps)};`),
+    ));
   const keep = (from: string): string =>
-    repeat(loads, (r) =>
-      perBlock(r, (f, u) => {
-        const four = (q: number) => mapped(f, `next${r}_${q}`, ...place(f, from, q), whole[f.name], wholeSteps);
-        const turned = (q: number) => (f.across ? `m${q}` : `vec4f(${[0, 1, 2, 3].map((i) => `m${i}[${q}]`).join(', ')})`);
-        return lines(
-          `${block(f, u)} ${[0, 1, 2, 3].map((q) => `let m${q} = ${four(q)};`).join(' ')}`,
-          [0, 1, 2, 3].map((q) => `        ${f.name}_tile[other * ${depth * pitch[f.name]}u + (step * 4u + ${q}u) * ${pitch[f.name]}u + line] = ${T}(${turned(q)});`),
-        );
-      }),
-    );
+    ownBlock((f) => {
+      const turned = (q: number) => (f.across ? `m${q}` : `vec4f(${eachVector((i) => `m${i}[${q}]${i < 3 ? ',' : ''}`)})`);
+      return lines(
+        eachVector((q) => `let m${q} = ${mapped(f, `next${q}`, `of_row${q}`, ...place(f, from, q))};`),
+        [0, 1, 2, 3].map((q) => `      ${f.name}_tile[other * ${depth * pitch[f.name]}u + (step * 4u + ${q}u) * ${pitch[f.name]}u + line] = ${T}(${turned(q)});`),
+      );
+    });
 
   const quads = columns / 4;
+  const more = to.epilogue.bias !== undefined || to.epilogue.addend !== undefined;
+  const eachSum = (text: (sum: string, at: string) => string): string =>
+    repeat(rows * quads, (s) => {
+      const [i, j] = [Math.floor(s / quads), s % quads];
+      return text(`sum${i}_${j}`, `start, row0 + (ty + ${(i >> 2) * high}u) * 4u + ${i & 3}u, column0 + (tx + ${j * wide}u) * 4u`);
+    });
   const multiply = repeat(unroll, (q) =>
     lines(
       '      {',
@@ -84,15 +87,17 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
       a.map?.functions,
       reader(a, whole.a, wholeSteps),
       reader(b, whole.b, wholeSteps),
-      writer(to, whole.a, whole.b),
+      more && beginner(to, whole.a, whole.b),
+      writer({ ...to, epilogue: {} }, whole.a, whole.b),
       `@compute @workgroup_size(${size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
       tileOfTask({ a, b }, { rowTiles, columnTiles, tileRows, tileColumns, splits, run, k }),
       // of 32 neighbours, eight side by side and four below each other read least from workgroup memory
       high % 4 === 0 && wide % 8 === 0
         ? lines(`  let ty = lane / 8u % 4u + lane / ${4 * wide}u * 4u;`, `  let tx = lane % 8u + lane / 32u % ${wide / 8}u * 8u;`)
         : lines(`  let ty = lane / ${wide}u;`, `  let tx = lane % ${wide}u;`),
-      repeat(rows * quads, (s) => `  var sum${Math.floor(s / quads)}_${s % quads} = vec4f(0);`),
-      repeat(4 * loads, (s) => `  var next${s >> 2}_${s & 3} = vec4f(0);`),
+      `  let start = (split * ${batch}u + index) * ${(m * n) / to.width}u;`,
+      eachSum((sum, at) => `  var ${sum} = ${more ? `begin_c(${at})` : 'vec4f(0)'};`),
+      eachVector((q) => `  var next${q} = vec4f(0);${a.map === undefined ? '' : ` var of_row${q} = vec4f(0);`}`),
       `  var other = 0u;`,
       // the last share of a sum may be empty
       `  if (first < last) {`,
@@ -116,11 +121,7 @@ export function tiledKernel({ a, b }: MatMulOperands, product: Product, plan: Ti
       `    }`,
       `    workgroupBarrier();`,
       `  }`,
-      `  let start = (split * ${batch}u + index) * ${(m * n) / to.width}u;`,
-      repeat(rows * quads, (s) => {
-        const [i, j] = [Math.floor(s / quads), s % quads];
-        return `  write_c(start, row0 + (ty + ${(i >> 2) * high}u) * 4u + ${i & 3}u, column0 + (tx + ${j * wide}u) * 4u, sum${i}_${j});`;
-      }),
+      eachSum((sum, at) => `  write_c(${at}, ${sum});`),
       `}`,
     ),
   };

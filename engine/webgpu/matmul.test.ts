@@ -9,7 +9,7 @@ import { openWebgpu, webgpu } from './engine.ts';
 import { lowerMatMul } from './matmul.ts';
 import type { Product } from './matmul-operands.ts';
 import { PlacedOperand } from '../graph/lowering.ts';
-import { planOf, tileBytes, type Matrix, type Plan, type Tiled } from './matmul-plan.ts';
+import { blocksOf, planOf, tileBytes, type Matrix, type Plan, type Tiled } from './matmul-plan.ts';
 
 const BOUND = 2e-5;
 
@@ -55,10 +55,16 @@ function acted(kernel: GpuKernel, { size, lanes }: Matrix): GpuKernel {
   const store = (name: string) => `fn store_${name}(at: u32, x: array<f32, ${kept}>, stride: u32, lane: u32) {
   for (var e = 0u; e < ${kept}u; e++) { let i = e * ${lanes}u + lane; ${name}[at + i / ${size}u * stride + i % ${size}u / 4u][i % 4u] = x[e]; }
 }`;
+  const addend = `fn load_addend(at: u32, stride: u32, lane: u32) -> array<f32, ${kept}> {
+  var x: array<f32, ${kept}>;
+  for (var e = 0u; e < ${kept}u; e++) { let i = e * ${lanes}u + lane; x[e] = addend[at + i / ${size}u * stride + i % ${size}u / 4u][i % 4u]; }
+  return x;
+}`;
   const element = (name: string, row: string, column: string) => `select(${name}_tile[f.x + ${row} * f.y + ${column} / 4u][${column} % 4u], ${name}_tile[f.x + ${column} * f.y + ${row} / 4u][${row} % 4u], f.z == 1u)`;
   const code = kernel.code
     .replaceAll(/enable (f16|chromium_experimental_subgroup_matrix);/g, '')
     .replaceAll('vec4<f16>', 'vec4f')
+    .replaceAll(/subgroupMatrixLoad<subgroup_matrix_result<[^(]*, row_major>\(&addend, (.*), (\d+u)\);/g, 'load_addend($1, $2, sg_lane);')
     .replaceAll(/subgroupMatrixLoad<[^(]*, (row|col)_major>\(&\w+, (.*), (\d+u)\);/g, (_, by: string, at: string, stride: string) => `vec3u(${at}, ${stride}, ${by === 'col' ? 1 : 0}u);`)
     .replaceAll(/subgroup_matrix_result<[^>]*>/g, `array<f32, ${kept}>`)
     .replaceAll(/subgroupMatrixMultiplyAccumulate\((\w+), (\w+), (\w+)\)/g, 'multiply_add($1, $2, $3, sg_lane)')
@@ -76,7 +82,8 @@ fn multiply_add(f: vec3u, g: vec3u, x: array<f32, ${kept}>, lane: u32) -> array<
   }
   return y;
 }
-${code.includes('store_out') ? store('out') : store('c')}`,
+${code.includes('store_out') ? store('out') : store('c')}
+${code.includes('load_addend') ? addend : ''}`,
   };
 }
 
@@ -199,8 +206,11 @@ describe.skipIf(!there.ok)('matrix products in WGSL', () => {
   });
 
   test('tiles of every kind', async () => {
-    const plans = [tiled(8, 8, 16, 16, 8), tiled(16, 8, 8, 16, 8), tiled(8, 8, 16, 10, 8), tiled(8, 8, 8, 8, 16, 3), tiled(8, 4, 8, 20, 16), tiled(4, 8, 16, 14, 8, 2), tiled(4, 4, 16, 16, 16), tiled(4, 4, 1, 32, 8)];
-    for (const p of plans) expect(tileBytes(p)).toBeLessThanOrEqual(32768);
+    const plans = [tiled(8, 8, 16, 16, 8), tiled(8, 8, 32, 8, 8), tiled(8, 8, 16, 10, 8), tiled(8, 8, 8, 8, 8, 3), tiled(8, 4, 8, 20, 16), tiled(4, 8, 16, 14, 8, 2), tiled(4, 4, 16, 16, 16), tiled(4, 4, 4, 8, 8)];
+    for (const p of plans) {
+      expect(tileBytes(p)).toBeLessThanOrEqual(32768);
+      expect(blocksOf(p)).toBeLessThanOrEqual(p.high * p.wide);
+    }
     // sizes that divide nothing but two, odd ones, and whole tiles
     const sizes = [[150, 70, 130], [135, 37, 141], [256, 64, 160]];
     const cases = plans.map((plan, i) => {
@@ -214,6 +224,7 @@ describe.skipIf(!there.ok)('matrix products in WGSL', () => {
     const plan: Matrix = { form: 'matrix', size: 8, rows: 2, columns: 1, high: 2, wide: 2, lanes: 4, depth: 16, splits: 1 };
     await expectExact(engine, [
       { product: plain(64, 32, 32, turn(0)), plan },
+      { product: plain(64, 32, 32, { batch: 2, ...turn(3) }), plan, addend: true },
       { product: plain(37, 50, 45, turn(1)), plan: { ...plan, rows: 1, splits: 2 }, bias: true, addend: true },
       { product: plain(32, 48, 32, { batch: 2, ...turn(2) }), plan: { ...plan, high: 1 } },
       { product: plain(37, 50, 46, turn(3)), plan: { ...plan, columns: 2, wide: 1 }, bias: true },
@@ -284,7 +295,7 @@ test('float16 and subgroup matrices compile', async () => {
   const operand = (...shape: number[]): Operand => new PlacedOperand({ bytes: 0 }, shape, 'float32');
   for (const product of [...transposes.map((t) => plain(130, 50, 70, t)), ...transposes.map((t) => plain(256, 64, 256, t)), plain(64, 5000, 386, { transposeA: true })]) {
     for (const subgroupMatrices of [capabilities.subgroupMatrices, []]) {
-      for (const epilogue of [{}, { bias: operand(product.n), addend: operand(product.m, product.n) }]) {
+      for (const epilogue of [{}, { addend: operand(product.m, product.n) }, { bias: operand(product.n), addend: operand(product.m, product.n) }]) {
         const kernels: GpuKernel[] = [];
         lowerMatMul({ gpu: { ...capabilities, precision: 'mixed', subgroupMatrices }, buffer: operand, dispatch: (k) => kernels.push(k) }, operand(), operand(), operand(), product, epilogue);
         for (const { code, bindings, tasks } of kernels) {

@@ -33,7 +33,8 @@ export function lowerReduce(l: NodeLowering<GpuKernel>, reduction: Reduction): v
   const units = (outer * inner) / width;
   // rows side by side in a workgroup, and workgroups for the rows of one column
   const side = kind === 'argmax' ? 1 : Math.min(SIZE / Math.min(16, power(units)), power(Math.min(n, ENOUGH / units)));
-  const parts = kind === 'argmax' ? 1 : Math.max(1, Math.min(Math.ceil(n / (TOGETHER * side)), Math.floor(ENOUGH / units / side)));
+  // a second launch takes longer than some more rows
+  const parts = kind === 'argmax' || n <= 8 * TOGETHER * side ? 1 : Math.max(1, Math.min(Math.ceil(n / (TOGETHER * side)), Math.floor(ENOUGH / units / side)));
   const run = Math.ceil(n / parts);
   const count = Math.ceil(n / run);
   const shares = count === 1 ? y : l.buffer(outer, count, inner);

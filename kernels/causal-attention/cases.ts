@@ -21,8 +21,9 @@ const sizes: readonly (readonly [number, number, number, number, number])[] = [
   [1, 67, 2, 101, 38],
   // channels for more than one workgroup
   [1, 5, 1, 132, 150],
-  // many heads and more than one tile: on a GPU one workgroup does all gradients of a head
-  [128, 65, 2, 4, 3],
+  // many heads and several tiles: on a GPU two workgroups, or one, sum all gradients of a head
+  [128, 130, 2, 4, 3],
+  [257, 70, 2, 3, 4],
 ];
 
 export const cases: readonly Case[] = sizes.map(([B, L, H, K, P]) => ({

@@ -1,43 +1,28 @@
 /**
- * WGSL for products with a tile of 64×64 scores that lies in workgroup memory. A workgroup is 16 rows of `across` invocations; invocation
- * (down, side) holds the scores of rows down + 16·i (i < 4) and columns 4·(side + across·h) … + 3, a vec4 for each i and h. Rows of
- * operands pass through `parts` in workgroup memory; whatever a product reads there is padded to whole vec4s with zeros.
+ * WGSL for products whose results, 64 rows by up to 64 columns, lie in registers. A workgroup is 16 rows of 8 invocations, `down` and `across`; each has 32 sums, from
+ * quads of rows and of columns, so that what it reads serves 4 or 8 of them. Factors come from memory in slices of DEPTH, which lie in `parts` as [depth][quad of
+ * rows or columns]; while one is multiplied the next is on its way into registers. Scores wait in `tile` for the products that they are a factor of.
  */
-import type { GpuCapabilities } from '#engine/fused-op.ts';
 import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 
 /** queries, and keys, of a tile */
 export const BLOCK = 64;
-/** rows of invocations, and rows of a tile that an invocation has */
-const DOWN = 16;
-const ROWS = BLOCK / DOWN;
+export const ACROSS = 8;
+export const DOWN = 16;
+/** invocations of a workgroup */
+export const SIZE = ACROSS * DOWN;
+/** channels, or tokens, of a slice */
+const DEPTH = 16;
+/** how much of a slice is one pass through the text of an inner loop */
+const UNROLL = 8;
 /** vec4s from one row of the tile to the next: one more than needed, so that neighbouring rows lie in different banks */
-const PITCH = BLOCK / 4 + 1;
+export const PITCH = BLOCK / 4 + 1;
+/** and of a slice: eight neighbours write to four rows, two quads in each */
+const SLICE_PITCH = BLOCK / 4 + 2;
 const COMPONENTS = ['x', 'y', 'z', 'w'];
+const FOUR = [0, 1, 2, 3];
 
 export const quads = (n: number): number => Math.ceil(n / 4);
-
-export interface Tiling {
-  readonly across: number;
-  /** invocations of a workgroup */
-  readonly size: number;
-  /** vec4s of `parts` */
-  readonly room: number;
-}
-
-/** Halves of 64 rows pass where workgroup memory has 40 KiB or more, otherwise quarters. */
-export const tiling = (gpu: GpuCapabilities, across: 8 | 16): Tiling => ({ across, size: DOWN * across, room: 2 * BLOCK * (gpu.workgroupBytes >= 40 * 1024 ? 9 : 5) });
-
-/** Calls `text` with each row i, and with each i and h, of an invocation's scores. */
-export const eachRow = (text: (i: number) => string): string => repeat(ROWS, text);
-export const eachScore = ({ across }: Tiling, text: (i: number, h: number) => string): string => eachRow((i) => repeat(BLOCK / 4 / across, (h) => text(i, h)));
-
-/** Row i of an invocation in the tile; its columns of group h, as one vec4 of the row, and as four numbers. */
-export const row = (i: number): string => `(down + ${DOWN * i}u)`;
-export const column = ({ across }: Tiling, h: number): string => `(side + ${across * h}u)`;
-export const columns = (t: Tiling, h: number): string => `(4u * ${column(t, h)} + vec4u(0, 1, 2, 3))`;
-/** The place of that vec4. */
-export const score = (t: Tiling, i: number, h: number): string => `tile[${row(i)} * ${PITCH}u + ${column(t, h)}]`;
 
 /**
  * `name_at(head, token, c)` reads channels 4c … 4c+3 of a token from a tensor [B,L,H,C], `head` being the row of the head's first token; zeros where
@@ -82,98 +67,156 @@ export function writer(name: string, L: number, H: number, C: number): string {
 /** A tensor of channels as a binding: as vec4s where its rows are whole ones. */
 export const elements = (C: number): 'vec4<f32>' | 'f32' => (C % 4 === 0 ? 'vec4<f32>' : 'f32');
 
-/** Workgroup memory, and functions that the products call. */
-export const declarations = ({ across, room }: Tiling): string => `
+/** Rows, or columns, of an invocation: quads from its place `at` on, every `places`-th. */
+export interface Side {
+  readonly at: 'across' | 'down';
+  readonly places: number;
+  readonly count: number;
+}
+
+/** Deals quads to one side of the workgroup. */
+export const side = (at: 'across' | 'down', length: number): Side => {
+  const places = at === 'across' ? ACROSS : DOWN;
+  return { at, places, count: Math.ceil(length / places) };
+};
+
+/** Quad i of an invocation; its row r, of 4·count; and row r where neighbours have neighbouring rows rather than quads. */
+export const quad = ({ at, places }: Side, i: number): string => `(${at} + ${places * i}u)`;
+export const row = (s: Side, r: number): string => `(4u * ${quad(s, r >> 2)} + ${r & 3}u)`;
+export const strided = quad;
+/** The place of a vec4 of scores: row r of the tile, quad j of its columns. */
+export const score = (rows: Side, r: number, columns: Side, j: number): string => `tile[${row(rows, r)} * ${PITCH}u + ${quad(columns, j)}]`;
+
+export const eachQuad = (s: Side, text: (i: number) => string): string => repeat(s.count, text);
+/** Calls `text` with each row r and quad of columns j of an invocation: sums are variables name`r`_`j`, a vec4 each. */
+export const eachSum = (rows: Side, columns: Side, text: (r: number, j: number) => string): string => repeat(4 * rows.count, (r) => eachQuad(columns, (j) => text(r, j)));
+export const zeroSums = (name: string, rows: Side, columns: Side): string => eachSum(rows, columns, (r, j) => `var ${name}${r}_${j} = vec4f();`);
+
+/** On the diagonal, where `whole` is false: an invocation for which `busy` (of the slice) does not hold needs only the sums that are `wanted`. */
+export interface Diagonal {
+  busy(at: string): string;
+  wanted(r: number, j: number): boolean;
+}
+
+/** Halves of the depth on the diagonal. */
+export const firstHalf = (at: string): string => `${at} < ${BLOCK / DEPTH / 2}u`;
+export const secondHalf = (at: string): string => `${at} >= ${BLOCK / DEPTH / 2}u`;
+
+/** A product, by slices of its depth. `fetch` brings one into registers, `keep` puts it where `multiply` finds it. */
+export interface Product {
+  /** slices */
+  readonly count: number;
+  /** vec4s of registers */
+  readonly registers: number;
+  fetch(at: string): string;
+  readonly keep: string;
+  multiply(at: string): string;
+}
+
+/** The inner loop of a product: `text` for each p of a slice, of those sums that are wanted. */
+function multiplying(at: string, { busy, wanted }: Diagonal, rows: Side, columns: Side, step: number, text: (p: string, wanted: (r: number, j: number) => boolean) => string): string {
+  const passes = Math.max(1, UNROLL / step);
+  const loop = (some: (r: number, j: number) => boolean) =>
+    lines(`for (var p = 0u; p < ${DEPTH / step}u; p += ${passes}u) {`, repeat(passes, (n) => `{\n${text(`(p + ${n}u)`, some)}\n}`), '}');
+  const idle = Array.from({ length: 4 * rows.count * columns.count }, (_, n) => !wanted(Math.floor(n / columns.count), n % columns.count));
+  return lines(`if (whole || ${busy(at)}) {`, loop(() => true), idle.includes(false) && ['} else {', loop(wanted)], '}');
+}
+
+/** Adds a column of the left factor times a row of the right one. */
+const outer = (sum: string, rows: Side, columns: Side, left: (i: number) => string, right: (j: number) => string, wanted: (r: number, j: number) => boolean): string =>
+  lines(
+    eachQuad(rows, (i) => `let left${i} = ${left(i)};`),
+    eachQuad(columns, (j) => `let right${j} = ${right(j)};`),
+    eachSum(rows, columns, (r, j) => (wanted(r, j) ? `${sum}${r}_${j} = fma(vec4f(left${r >> 2}[${r & 3}]), right${j}, ${sum}${r}_${j});` : '')),
+  );
+
+/** Rows of a tensor: `name`, of the tokens from `first` on. */
+export interface Rows {
+  readonly name: string;
+  readonly first: string;
+}
+
+/** How many slices C channels make, and how many vec4s of a row `products` then asks for. */
+const slicesOf = (C: number): number => Math.ceil(C / DEPTH);
+export const productsReach = (C: number): number => (slicesOf(C) * DEPTH) / 4;
+
+/** `sum`r_j += Σ_c left[row, c]·right[column, c], over C channels. */
+export function products(sum: string, rows: Side, columns: Side, left: Rows, right: Rows, C: number, diagonal: Diagonal): Product {
+  const deep = DEPTH / 4;
+  // a slice of a factor is a block of 4 tokens by 4 channels for each half of the workgroup
+  const half = SIZE / 2;
+  const block = (text: (factor: Rows, base: number) => string) =>
+    `{ let step = lane % ${deep}u; let line = lane % ${half}u / ${deep}u; if (lane < ${half}u) { ${text(left, 0)} } else { ${text(right, DEPTH * SLICE_PITCH)} } }`;
+  return {
+    count: slicesOf(C),
+    registers: 4,
+    fetch: (at) => block(({ name, first }) => FOUR.map((q) => `next${q} = ${name}_at(head, ${first} + line * 4u + ${q}u, ${at} * ${deep}u + step);`).join(' ')),
+    // the order of the depth does not matter: channels 0, 4, … of the slice come first, which puts neighbours' into different banks
+    keep: block((_, base) => FOUR.map((c) => `parts[${base}u + (step + ${c * deep}u) * ${SLICE_PITCH}u + line] = vec4f(${FOUR.map((q) => `next${q}[${c}]`).join(', ')});`).join(' ')),
+    multiply: (at) =>
+      multiplying(at, diagonal, rows, columns, 1, (p, wanted) =>
+        outer(sum, rows, columns, (i) => `parts[${p} * ${SLICE_PITCH}u + ${quad(rows, i)}]`, (j) => `parts[${DEPTH * SLICE_PITCH}u + ${p} * ${SLICE_PITCH}u + ${quad(columns, j)}]`, wanted)),
+  };
+}
+
+/** Slices of rows of `right`, from channels 4·firstChannel on, as they lie in memory, `width` vec4s each. */
+function natural(right: Rows, firstChannel: string, { count, places }: Side): Omit<Product, 'multiply'> & { width: number } {
+  const width = count * places;
+  const registers = (DEPTH * width) / SIZE;
+  const each = (text: (n: number) => string) => repeat(registers, (n) => `{ let e = lane + ${n * SIZE}u; ${text(n)} }`);
+  return {
+    width,
+    count: BLOCK / DEPTH,
+    registers,
+    fetch: (at) => each((n) => `next${n} = ${right.name}_at(head, ${right.first} + ${at} * ${DEPTH}u + e / ${width}u, ${firstChannel} + e % ${width}u);`),
+    keep: each((n) => `parts[e] = next${n};`),
+  };
+}
+
+/** `sum`r_g += Σ_d tile[d, row]·right[d, first channel + column]: the transposed tile times rows of `right`. */
+export function transposedTileTimes(sum: string, rows: Side, columns: Side, right: Rows, firstChannel: string, diagonal: Diagonal): Product {
+  const slices = natural(right, firstChannel, columns);
+  return {
+    ...slices,
+    multiply: (at) =>
+      multiplying(at, diagonal, rows, columns, 1, (p, wanted) =>
+        outer(sum, rows, columns, (i) => `tile[(${at} * ${DEPTH}u + ${p}) * ${PITCH}u + ${quad(rows, i)}]`, (j) => `parts[${p} * ${slices.width}u + ${quad(columns, j)}]`, wanted)),
+  };
+}
+
+/** `sum`r_g += Σ_d tile[strided row, d]·right[d, first channel + column]. */
+export function tileTimes(sum: string, rows: Side, columns: Side, right: Rows, firstChannel: string, diagonal: Diagonal): Product {
+  const slices = natural(right, firstChannel, columns);
+  return {
+    ...slices,
+    multiply: (at) =>
+      multiplying(at, diagonal, rows, columns, 4, (p, wanted) =>
+        lines(
+          repeat(4, (d) => eachQuad(columns, (j) => `let right${d}_${j} = parts[(4u * ${p} + ${d}u) * ${slices.width}u + ${quad(columns, j)}];`)),
+          repeat(4 * rows.count, (r) => (wanted(r, 0) ? `let left${r} = tile[${strided(rows, r)} * ${PITCH}u + ${at} * ${DEPTH / 4}u + ${p}];` : '')),
+          repeat(4, (d) => eachSum(rows, columns, (r, j) => (wanted(r, j) ? `${sum}${r}_${j} = fma(vec4f(left${r}.${COMPONENTS[d]}), right${d}_${j}, ${sum}${r}_${j});` : ''))),
+        )),
+  };
+}
+
+/** A whole product. Its first slice has been fetched; `following` fetches the first one of the next product. */
+export const multiply = (product: Product, following: string): string => `
+for (var at = 0u; at < ${product.count}u; at++) {
+  workgroupBarrier();
+${product.keep}
+  workgroupBarrier();
+  if (at < ${product.count - 1}u) {
+${product.fetch('(at + 1u)')}
+  } else {
+${following}
+  }
+${product.multiply('at')}
+}`;
+
+/** Workgroup memory. */
+export const declarations = `
 var<workgroup> tile: array<vec4f, ${BLOCK * PITCH}>;
-var<workgroup> parts: array<vec4f, ${room}>;
-// sums + (x·y0, x·y1, x·y2, x·y3)
-fn dots(x: vec4f, y0: vec4f, y1: vec4f, y2: vec4f, y3: vec4f, sums: vec4f) -> vec4f {
-  return sums${COMPONENTS.map((c) => ` + x.${c} * vec4f(${[0, 1, 2, 3].map((j) => `y${j}.${c}`).join()})`).join('')};
-}
-// the four columns of an invocation are neighbours, but neighbouring invocations shall read neighbouring rows: where row r of parts comes from
-fn row_of_part(r: u32) -> u32 { return (r / ${4 * across}u * ${across}u + r % ${across}u) * 4u + r / ${across}u % 4u; }`;
+var<workgroup> parts: array<vec4f, ${2 * DEPTH * SLICE_PITCH}>;`;
 
-/** Declares the sums of a product with `wide` vec4s for each row, all zero. */
-export const zeroSums = (sum: string, wide: number): string => eachRow((i) => repeat(wide, (g) => `var ${sum}${i}_${g} = vec4f();`));
-
-/** vec4s of a row of C channels that pass together where scores are computed: parts of one size, the last one padded with zeros. */
-function depthOf({ room }: Tiling, C: number): number {
-  const most = room / (2 * BLOCK) - 1;
-  return Math.ceil(quads(C) / Math.ceil(quads(C) / most));
-}
-
-/** How many vec4s of a row of C channels `scores` asks for. */
-export const scoresReach = (t: Tiling, C: number): number => Math.ceil(quads(C) / depthOf(t, C)) * depthOf(t, C);
-
-/**
- * Declares and computes scores `sum`i_h = Σ_c left[first row + row, c]·right[first column + column, c]. Those for which `idle` holds are not wanted
- * on the diagonal, where `whole` is false: they stay 0.
- */
-export function scores(t: Tiling, sum: string, left: string, firstRow: string, right: string, firstColumn: string, C: number, idle: (i: number, h: number) => boolean): string {
-  const groups = BLOCK / 4 / t.across;
-  const depth = depthOf(t, C);
-  const pitch = depth | 1;
-  const dotsOf = (i: number, wanted: (h: number) => boolean) =>
-    lines(Array.from({ length: groups }, (_, h) => h).filter(wanted).map((h) => `${sum}${i}_${h} = dots(x${i}, y${4 * h}, y${4 * h + 1}, y${4 * h + 2}, y${4 * h + 3}, ${sum}${i}_${h});`));
-  const idleDots = eachRow((i) => dotsOf(i, (h) => idle(i, h)));
-  return `
-${zeroSums(sum, groups)}
-for (var first = 0u; first < ${quads(C)}u; first += ${depth}u) {
-  workgroupBarrier();
-  for (var e = lane; e < ${BLOCK * depth}u; e += ${t.size}u) {
-    let r = e / ${depth}u;
-    let c = e % ${depth}u;
-    parts[r * ${pitch}u + c] = ${left}_at(head, ${firstRow} + r, first + c);
-    parts[${BLOCK * pitch}u + r * ${pitch}u + c] = ${right}_at(head, ${firstColumn} + row_of_part(r), first + c);
-  }
-  workgroupBarrier();
-  for (var c = 0u; c < ${depth}u; c++) {
-${eachRow((i) => `let x${i} = parts[${row(i)} * ${pitch}u + c];`)}
-${repeat(4 * groups, (j) => `let y${j} = parts[(${BLOCK}u + side + ${t.across * j}u) * ${pitch}u + c];`)}
-${eachRow((i) => dotsOf(i, (h) => !idle(i, h)))}
-${idleDots.trim() === '' ? '' : `if (whole) {\n${idleDots}\n}`}
-  }
-}`;
-}
-
-/** Passes 64 rows of `right`, from `firstRow` on and `wide`·across vec4s from `firstColumn` on, by part; `body` adds a part up. */
-function byParts(t: Tiling, right: string, firstRow: string, firstColumn: string, wide: number, body: (length: number) => string): string {
-  const width = wide * t.across;
-  let length = BLOCK / 2;
-  while (length * width > t.room) length /= 2;
-  return `
-for (var first = 0u; first < ${BLOCK}u; first += ${length}u) {
-  workgroupBarrier();
-  for (var e = lane; e < ${length * width}u; e += ${t.size}u) { parts[e] = ${right}_at(head, ${firstRow} + first + e / ${width}u, ${firstColumn} + e % ${width}u); }
-  workgroupBarrier();
-${body(length)}
-}`;
-}
-
-/**
- * `sum`i_g += Σ_j tile[row, j]·right[first row + j, 4·(first column + side + across·g) …]: the tile times 64 rows of `right`. On the
- * diagonal the `idle` rows of the tile have only zeros in the half of j where `busy` (of `first`, the part's first j) is false.
- */
-export function tileTimes(t: Tiling, sum: string, right: string, firstRow: string, firstColumn: string, wide: number, idle: readonly number[], busy: string): string {
-  const width = wide * t.across;
-  const add = (i: number) => repeat(wide, (g) => `${sum}${i}_${g} = ${[`${sum}${i}_${g}`, ...COMPONENTS.map((c, j) => `p${i}.${c} * r${j}_${g}`)].join(' + ')};`);
-  const rowsOf = (wanted: boolean) => eachRow((i) => (idle.includes(i) === wanted ? lines(`let p${i} = tile[${row(i)} * ${PITCH}u + first / 4u + j];`, add(i)) : ''));
-  return byParts(t, right, firstRow, firstColumn, wide, (length) => `
-  let busy = whole || ${busy};
-  for (var j = 0u; j < ${length / 4}u; j++) {
-${repeat(wide, (g) => repeat(4, (k) => `let r${k}_${g} = parts[(4u * j + ${k}u) * ${width}u + ${column(t, g)}];`))}
-${rowsOf(false)}
-if (busy) {
-${rowsOf(true)}
-}
-  }`);
-}
-
-/** `sum`i_g += Σ_j tile[j, 4·down + i]·right[first row + j, 4·(first column + side + across·g) …]: the transposed tile times 64 rows. */
-export function transposedTileTimes(t: Tiling, sum: string, right: string, firstRow: string, firstColumn: string, wide: number): string {
-  return byParts(t, right, firstRow, firstColumn, wide, (length) => `
-  for (var j = 0u; j < ${length}u; j++) {
-    let p = tile[(first + j) * ${PITCH}u + down];
-${repeat(wide, (g) => lines(`let r${g} = parts[j * ${wide * t.across}u + ${column(t, g)}];`, eachRow((i) => `${sum}${i}_${g} += p.${COMPONENTS[i]} * r${g};`)))}
-  }`);
-}
+/** Registers for a slice on its way. */
+export const slices = (products: readonly Product[]): string => repeat(Math.max(...products.map((s) => s.registers)), (i) => `var next${i} = vec4f();`);

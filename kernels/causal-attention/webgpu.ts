@@ -1,18 +1,21 @@
 /**
  * Causal softmax attention as WGSL (FlashAttention-2, Dao 2023). Forward: a workgroup for every 64 queries goes through the tiles of keys up to
- * the diagonal with an online softmax. Backward: tiles of transposed scores, keys by queries, made anew from logSumExp; L×L is never held.
+ * the diagonal with an online softmax. Backward: scores are made anew from logSumExp, tile by tile, once for all three gradients; L×L is never held.
  * Channels beyond what an invocation can sum in registers are dealt to further workgroups ("slabs"), which make the scores again.
  */
 import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
 import {
-  BLOCK, column, columns, declarations, eachRow, eachScore, elements, lineReader, quads, reader, row, score, scores, scoresReach, tileTimes, tiling, transposedTileTimes, writer, zeroSums, type Tiling,
+  ACROSS, BLOCK, declarations, DOWN, eachQuad, eachSum, elements, firstHalf, lineReader, multiply, PITCH, products, productsReach, quad, quads, reader, row, score, secondHalf, side, SIZE, slices, strided, tileTimes,
+  transposedTileTimes, writer, zeroSums, type Diagonal, type Product, type Side,
 } from './webgpu-tiles.ts';
 
-/** so many heads keep a GPU busy with one workgroup each */
-const MANY_HEADS = 256;
+/** workgroups that keep a GPU busy with gradients */
+const MANY = 512;
+/** bytes that shares of dq may have */
+const SHARES = 2 ** 29;
 /** vec4s of channels that a workgroup sums for each row: what fits in registers */
-const SLAB = 32;
+const SLAB = 16;
 /** stands for −∞: a masked score, and the maximum of none */
 const LOWEST = f32(-1e30);
 
@@ -32,20 +35,23 @@ const sizesOf = ({ inputs: [q, , v] }: WebgpuLowering): Sizes => {
 const channels = (operand: Operand, C: number): GpuBinding => ({ operand, as: elements(C) });
 const present = <T>(entries: Record<string, T | false>): Record<string, T> => Object.fromEntries(Object.entries(entries).filter((e): e is [string, T] => e[1] !== false));
 
-/** vec4s of C channels for each row of an invocation, and the slabs that they make. */
-const wideOf = (C: number, { across }: Tiling): number => Math.ceil(Math.min(SLAB, quads(C)) / across);
+/** vec4s of C channels that a workgroup sums, and the slabs that they make. */
+const slabOf = (C: number): number => Math.min(SLAB, quads(C));
 const slabsOf = (C: number): number => Math.ceil(quads(C) / SLAB);
 /** How many vec4s of a row are asked for. */
-const reachOf = (C: number, t: Tiling, slabs: number): number => Math.max(scoresReach(t, C), slabs * wideOf(C, t) * t.across);
+const reachOf = (C: number, slabs: number): number => Math.max(productsReach(C), slabs * SLAB);
+
+/** The columns of an invocation's quad. */
+const four = (q: string): string => `(4u * ${q} + vec4u(0, 1, 2, 3))`;
 
 /** The beginning of a kernel: its invocations' places, and of its task the slab (fastest), the block and the head; `head` is the row of the head's first token. */
-const opening = (t: Tiling, slabs: number, blocks: number, { L, H }: Sizes): string => `
-@compute @workgroup_size(${t.size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+const opening = (slabs: number, blocks: number, { L, H }: Sizes): string => `
+@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let task = task_of(group);
   if (task >= TASKS) { return; }
-  let side = lane % ${t.across}u;
-  let down = lane / ${t.across}u;
-  let slab = task % ${slabs}u;
+  let across = lane % ${ACROSS}u;
+  let down = lane / ${ACROSS}u;
+  let slab = task % ${slabs}u * ${SLAB}u;
   let block = task / ${slabs}u % ${blocks}u;
   let index = task / ${slabs * blocks}u;
   let head = index / ${H}u * ${L * H}u + index % ${H}u;`;
@@ -56,69 +62,71 @@ export function attentionWebgpu(lowering: WebgpuLowering): void {
   const { B, L, H, K, P } = sizes;
   const [q, k, v] = lowering.inputs;
   const [y, logSumExp] = lowering.outputs;
-  const t = tiling(lowering.gpu, 8);
-  const wide = wideOf(P, t);
   // scores are kept as q·k: e to the power of the true score is 2^(c·q·k)
   const c = f32(Math.LOG2E / Math.sqrt(K));
   const slabs = y.used ? slabsOf(P) : 1;
   const blocks = Math.ceil(L / BLOCK);
-  const groups = BLOCK / 4 / t.across;
-  const firstChannel = `slab * ${wide * t.across}u`;
-  /** combines an invocation's scores of row i */
-  const alongRow = (i: number, f: string, combine: (a: string, b: string) => string) => `${f}(${Array.from({ length: groups }, (_, h) => `s${i}_${h}`).reduce(combine)})`;
-  const rowsVector = (text: (i: number) => string) => `vec4f(${[0, 1, 2, 3].map(text).join(', ')})`;
-  /** combines a vec4 of row statistics over the invocations of a row, in the same order everywhere */
-  const acrossRow = (name: string, combine: (a: string, b: string) => string) => `
-    shared_rows[down * ${t.across + 1}u + side] = ${name};
-    workgroupBarrier();
-    ${name} = shared_rows[down * ${t.across + 1}u];
-    for (var other = 1u; other < ${t.across}u; other++) { ${name} = ${combine(name, `shared_rows[down * ${t.across + 1}u + other]`)}; }`;
+  // tiles are of keys by queries, and outputs of queries by channels: an invocation has the same queries in both
+  const [keys, queries, outputs] = [side('down', BLOCK / 4), side('across', BLOCK / 4), side('down', slabOf(P))];
+  const scores = (j0: string) => products('s', keys, queries, { name: 'k', first: j0 }, { name: 'q', first: 'i0' }, K, { busy: () => `down < ${DOWN / 2}u`, wanted: (_, j) => j > 0 });
+  const weighted = transposedTileTimes('y', queries, outputs, { name: 'v', first: 'j0' }, 'slab', { busy: firstHalf, wanted: (r) => r >= 4 });
+  const next = `if (whole) {\n${scores(`(j0 + ${BLOCK}u)`).fetch('0u')}\n}`;
+  /** combines an invocation's scores of a quad of queries */
+  const ofKeys = (j: number, combine: (a: string, b: string) => string) => [0, 1, 2, 3].map((r) => `s${r}_${j}`).reduce(combine);
+  /** combines a statistic of queries over the invocations that have them, in the same order everywhere */
+  const combined = (name: string, combine: (a: string, b: string) => string) => lines(
+    eachQuad(queries, (j) => `statistics[down * ${PITCH}u + ${quad(queries, j)}] = ${name}${j};`),
+    'workgroupBarrier();',
+    eachQuad(queries, (j) => lines(
+      `${name}${j} = statistics[${quad(queries, j)}];`,
+      repeat(DOWN - 1, (d) => `${name}${j} = ${combine(`${name}${j}`, `statistics[${PITCH * (d + 1)}u + ${quad(queries, j)}]`)};`),
+    )),
+  );
   const max = (a: string, b: string) => `max(${a}, ${b})`;
   const add = (a: string, b: string) => `${a} + ${b}`;
 
   lowering.dispatch({
     name: 'causal_attention_forward',
-    bindings: present<GpuBinding>({ q: channels(q, K), k: channels(k, K), v: y.used && channels(v, P), result: y.used && channels(y, P), logSumExp: logSumExp.used && logSumExp }),
+    bindings: present<GpuBinding>({ q: channels(q, K), k: channels(k, K), v: y.used && channels(v, P), result: y.used && channels(y, P), logSumExp: logSumExp.used && channels(logSumExp, L) }),
     tasks: B * H * blocks * slabs,
     code: lines(
-      declarations(t),
-      `var<workgroup> shared_rows: array<vec4f, ${16 * (t.across + 1)}>;`,
-      'fn largest(x: vec4f) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }',
-      'fn total_of(x: vec4f) -> f32 { return (x.x + x.y) + (x.z + x.w); }',
-      reader('q', L, H, K, scoresReach(t, K)),
-      reader('k', L, H, K, scoresReach(t, K)),
-      y.used && [reader('v', L, H, P, reachOf(P, t, slabs)), writer('result', L, H, P)],
-      opening(t, slabs, blocks, sizes),
+      declarations,
+      `var<workgroup> statistics: array<vec4f, ${DOWN * PITCH}>;`,
+      reader('q', L, H, K, productsReach(K)),
+      reader('k', L, H, K, productsReach(K)),
+      y.used && [reader('v', L, H, P, reachOf(P, slabs)), writer('result', L, H, P)],
+      logSumExp.used && writer('logSumExp', 1, 1, L),
+      opening(slabs, blocks, sizes),
       // the longest first
       `let i0 = ${BLOCK}u * (${blocks - 1}u - block);`,
-      `var most = vec4f(${LOWEST});`,
-      'var total = vec4f();',
-      y.used && zeroSums('y', wide),
+      eachQuad(queries, (j) => `var most${j} = vec4f(${LOWEST}); var total${j} = vec4f();`),
+      y.used && zeroSums('y', queries, outputs),
+      slices([scores('0u'), weighted]),
+      scores('0u').fetch('0u'),
       `for (var j0 = 0u; j0 <= i0; j0 += ${BLOCK}u) {`,
       'let whole = j0 < i0;',
-      scores(t, 's', 'q', 'i0', 'k', 'j0', K, (i, h) => 16 * (i + 1) <= 4 * t.across * h),
+      zeroSums('s', keys, queries),
+      multiply(scores('j0'), y.used ? weighted.fetch('0u') : next),
       'if (!whole) {',
-      eachScore(t, (i, h) => `s${i}_${h} = select(s${i}_${h}, vec4f(${LOWEST}), ${columns(t, h)} > vec4u(${row(i)}));`),
+      eachSum(keys, queries, (r, j) => `s${r}_${j} = select(s${r}_${j}, vec4f(${LOWEST}), vec4u(${row(keys, r)}) > ${four(quad(queries, j))});`),
       '}',
-      `var high = max(most, ${rowsVector((i) => alongRow(i, 'largest', max))});`,
-      acrossRow('high', max),
-      `let kept = exp2((most - high) * ${c});`,
-      'most = high;',
-      eachScore(t, (i, h) => `s${i}_${h} = exp2((s${i}_${h} - high[${i}]) * ${c});`),
-      `total = total * kept + ${rowsVector((i) => alongRow(i, 'total_of', add))};`,
+      eachQuad(queries, (j) => `var high${j} = max(most${j}, ${ofKeys(j, max)});`),
+      combined('high', max),
+      eachQuad(queries, (j) => `let kept${j} = exp2((most${j} - high${j}) * ${c}); most${j} = high${j};`),
+      eachSum(keys, queries, (r, j) => `s${r}_${j} = exp2((s${r}_${j} - high${j}) * ${c});`),
+      eachQuad(queries, (j) => `total${j} = total${j} * kept${j} + ${ofKeys(j, add)};`),
       y.used && [
-        eachScore(t, (i, h) => `${score(t, i, h)} = s${i}_${h};`),
-        eachRow((i) => repeat(wide, (g) => `y${i}_${g} *= kept[${i}];`)),
-        tileTimes(t, 'y', 'v', 'j0', firstChannel, wide, [0, 1], `first < ${BLOCK / 2}u`),
+        eachSum(keys, queries, (r, j) => `${score(keys, r, queries, j)} = s${r}_${j};`),
+        eachSum(queries, outputs, (r, g) => `y${r}_${g} *= kept${r >> 2}[${r & 3}];`),
+        multiply(weighted, next),
       ],
       '}',
       'workgroupBarrier();',
-      acrossRow('total', add),
-      y.used && eachRow((i) => repeat(wide, (g) => `result_put(head, i0 + ${row(i)}, ${firstChannel} + ${column(t, g)}, y${i}_${g} / total[${i}]);`)),
+      combined('total', add),
+      y.used && eachSum(queries, outputs, (r, g) => `result_put(head, i0 + ${row(queries, r)}, slab + ${quad(outputs, g)}, y${r}_${g} / total${r >> 2}[${r & 3}]);`),
       logSumExp.used && [
-        'if (side == 0u && slab == 0u) {',
-        `let sums = most * ${f32(1 / Math.sqrt(K))} + log(total);`,
-        eachRow((i) => `if (i0 + ${row(i)} < ${L}u) { logSumExp[index * ${L}u + i0 + ${row(i)}] = sums[${i}]; }`),
+        'if (down == 0u && slab == 0u) {',
+        eachQuad(queries, (j) => `logSumExp_put(index, 0u, i0 / 4u + ${quad(queries, j)}, most${j} * ${f32(1 / Math.sqrt(K))} + log(total${j}));`),
         '}',
       ],
       '}',
@@ -128,16 +136,18 @@ export function attentionWebgpu(lowering: WebgpuLowering): void {
 
 /** q, k, v, y, logSumExp, dy → dq, dk, dv. */
 export function attentionGradientWebgpu(lowering: WebgpuLowering): void {
-  const { B, L, H } = sizesOf(lowering);
+  const { B, L, H, K } = sizesOf(lowering);
   const [, , , y, , dy] = lowering.inputs;
-  const [dq, dk, dv] = lowering.outputs;
+  const [dq, dk] = lowering.outputs;
   const delta = dq.used || dk.used ? lowering.buffer(B * H, L) : undefined;
   if (delta !== undefined) deltas(lowering, y, dy, delta);
-  const byKeys = dk.used || dv.used;
-  // one pass over a head shares the scores between all gradients; with few heads the blocks have to be the tasks
-  if (dq.used && byKeys && (B * H >= MANY_HEADS || L <= BLOCK)) return gradient(lowering, 'heads', delta);
-  if (dq.used) gradient(lowering, 'queries', delta);
-  if (byKeys) gradient(lowering, 'keys', delta);
+  const blocks = Math.ceil(L / BLOCK);
+  // with few heads several workgroups share one, and each needs a dq of its own
+  const shares = dq.used ? Math.max(1, Math.min(blocks, Math.ceil(MANY / (B * H)), Math.floor(SHARES / (4 * B * L * H * K)))) : blocks;
+  if (!dq.used || shares === 1) return gradient(lowering, shares, delta, dq);
+  const dqs = lowering.buffer(shares, B, L, H, K);
+  gradient(lowering, shares, delta, dqs);
+  sumShares(lowering, shares, dqs);
 }
 
 /** δ[b,h,l] = Σ_p dy⊙y, which is Σ_j p_ij·dp_ij. */
@@ -174,33 +184,39 @@ var<workgroup> shares: array<f32, ${rows * 17}>;
 }
 
 /**
- * Gradients from tiles of keys by queries. 'keys': a task is a block of keys, and sums dk and dv over the queries from it on. 'queries': a task is
- * a block of queries, and sums dq over the keys up to it. 'heads': a task is a head; dq grows in memory, block of keys after block of keys.
+ * Gradients from tiles of queries by keys. A task is a share of a head: of every `shares` blocks of keys one, in turn from either end, so that all have about as much to do.
+ * It sums dk and dv of a block of keys over the queries from it on; its share of dq grows in memory, block of keys after block of keys.
  */
-function gradient(lowering: WebgpuLowering, tasks: 'heads' | 'keys' | 'queries', delta: Operand | undefined): void {
+function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | undefined, dq: Operand): void {
   const sizes = sizesOf(lowering);
   const { B, L, H, K, P } = sizes;
   const [q, k, v, , logSumExp, dy] = lowering.inputs;
-  const [dq, dk, dv] = lowering.outputs;
-  const want = { dq: dq.used && tasks !== 'keys', dk: dk.used && tasks !== 'queries', dv: dv.used && tasks !== 'queries' };
+  const [, dk, dv] = lowering.outputs;
+  const want = { dq: dq.used, dk: dk.used, dv: dv.used };
   const scoreGradients = want.dq || want.dk;
-  const t = tiling(lowering.gpu, Math.max(K, P) <= 64 ? 8 : 16);
-  const [wideK, wideP] = [wideOf(K, t), wideOf(P, t)];
-  const [firstK, firstP] = [wideK, wideP].map((wide) => `slab * ${wide * t.across}u`);
-  const slabs = Math.max(want.dq || want.dk ? slabsOf(K) : 1, want.dv ? slabsOf(P) : 1);
-  const blocks = tasks === 'heads' ? 1 : Math.ceil(L / BLOCK);
-  const groups = BLOCK / 4 / t.across;
-  // keys that all queries of a group precede
-  const idle = (i: number, h: number) => 16 * i >= 4 * t.across * (h + 1);
-  const busy = `first >= ${BLOCK / 2}u`;
-  const put = (name: string, sum: string, first: string, rowOf: (i: number) => string, wide: number, firstChannel: string) =>
-    eachRow((i) => repeat(wide, (g) => `${name}_put(head, ${first} + ${rowOf(i)}, ${firstChannel} + ${column(t, g)}, ${sum}${i}_${g});`));
-  const ofFour = (i: number) => `(4u * down + ${i}u)`;
-  /** a number for each of an invocation's queries */
-  const line = (name: string) => repeat(groups, (h) => `let ${name}${h} = ${name}_quad(index, i0 / 4u + ${column(t, h)});`);
+  const slabs = Math.max(scoreGradients ? slabsOf(K) : 1, want.dv ? slabsOf(P) : 1);
+  const blocks = Math.ceil(L / BLOCK);
+  const scale = 1 / Math.sqrt(K);
+  // tiles are of queries by keys; of the sums of dk and dv an invocation has other keys
+  const [queries, keys, keyRows] = [side('down', BLOCK / 4), side('across', BLOCK / 4), side('down', BLOCK / 4)];
+  const [ofK, ofP] = [K, P].map((C) => side('across', slabOf(C)));
+  const [lateQueries, earlyKeys]: Diagonal[] = [{ busy: () => `down >= ${DOWN / 2}u`, wanted: (_, j) => j === 0 }, { busy: (at) => `${secondHalf(at)} || down < ${DOWN / 2}u`, wanted: () => false }];
+  const scores = (i0: string) => products('s', queries, keys, { name: 'q', first: i0 }, { name: 'k', first: 'j0' }, K, lateQueries);
+  const ofValues = products('d', queries, keys, { name: 'dy', first: 'i0' }, { name: 'v', first: 'j0' }, P, lateQueries);
+  const forValues = transposedTileTimes('dv', keyRows, ofP, { name: 'dy', first: 'i0' }, 'slab', earlyKeys);
+  const forKeys = transposedTileTimes('dk', keyRows, ofK, { name: 'q', first: 'i0' }, 'slab', earlyKeys);
+  const forQueries = tileTimes('dq', queries, ofK, { name: 'k', first: 'j0' }, 'slab', { busy: firstHalf, wanted: (r) => r >= 2 });
+  const wanted = [want.dv && forValues, scoreGradients && ofValues, want.dk && forKeys, want.dq && forQueries].filter((x) => x !== false);
+  /** a product of those, then the first slice of the next one */
+  const multiplied = (product: Product) => {
+    const following = wanted[wanted.indexOf(product) + 1]?.fetch('0u') ?? `if (i0 + ${BLOCK}u < ${L}u) {\n${scores(`(i0 + ${BLOCK}u)`).fetch('0u')}\n}`;
+    return multiply(product, following);
+  };
+  const put = (name: string, head: string, first: string, rowOf: (r: number) => string, rows: Side, columns: Side) =>
+    eachSum(rows, columns, (r, j) => `${name}_put(${head}, ${first} + ${rowOf(r)}, slab + ${quad(columns, j)}, ${name}${r}_${j});`);
 
   lowering.dispatch({
-    name: `causal_attention_gradient_${tasks}`,
+    name: 'causal_attention_gradient',
     bindings: present<GpuBinding>({
       q: channels(q, K),
       k: channels(k, K),
@@ -212,50 +228,80 @@ function gradient(lowering: WebgpuLowering, tasks: 'heads' | 'keys' | 'queries',
       dk: want.dk && channels(dk, K),
       dv: want.dv && channels(dv, P),
     }),
-    tasks: B * H * blocks * slabs,
+    tasks: B * H * shares * slabs,
     code: lines(
-      declarations(t),
-      reader('q', L, H, K, reachOf(K, t, slabs)),
-      reader('k', L, H, K, reachOf(K, t, slabs)),
-      reader('dy', L, H, P, reachOf(P, t, slabs)),
+      declarations,
+      reader('q', L, H, K, reachOf(K, slabs)),
+      reader('k', L, H, K, reachOf(K, slabs)),
+      reader('dy', L, H, P, reachOf(P, slabs)),
       lineReader('logSumExp', L),
-      scoreGradients && [reader('v', L, H, P, scoresReach(t, P)), lineReader('delta', L)],
-      want.dq && writer('dq', L, H, K),
-      want.dq && tasks === 'heads' && reader('dq', L, H, K, reachOf(K, t, slabs)),
+      scoreGradients && [reader('v', L, H, P, productsReach(P)), lineReader('delta', L)],
+      want.dq && [reader('dq', L, H, K, reachOf(K, slabs)), writer('dq', L, H, K)],
       want.dk && writer('dk', L, H, K),
       want.dv && writer('dv', L, H, P),
-      opening(t, slabs, blocks, sizes),
-      // the longest first: the first keys, the last queries
-      tasks === 'queries' && [`let i0 = ${BLOCK}u * (${blocks - 1}u - block);`, zeroSums('dq', wideK), `for (var j0 = 0u; j0 <= i0; j0 += ${BLOCK}u) {`],
-      tasks === 'keys' && `let j0 = ${BLOCK}u * block;`,
-      tasks === 'heads' && `for (var j0 = 0u; j0 < ${L}u; j0 += ${BLOCK}u) {`,
-      want.dk && zeroSums('dk', wideK),
-      want.dv && zeroSums('dv', wideP),
-      tasks !== 'queries' && `for (var i0 = j0; i0 < ${L}u; i0 += ${BLOCK}u) {`,
+      opening(slabs, shares, sizes),
+      want.dq && `let share = head + block * ${B * L * H}u;`,
+      slices([scores('0u'), ...wanted]),
+      `for (var turn = 0u; turn < ${Math.ceil(blocks / shares)}u; turn++) {`,
+      `let j0 = ${BLOCK}u * (turn * ${shares}u + select(block, ${shares - 1}u - block, turn % 2u == 1u));`,
+      `if (j0 >= ${L}u) { break; }`,
+      want.dk && zeroSums('dk', keyRows, ofK),
+      want.dv && zeroSums('dv', keyRows, ofP),
+      scores('j0').fetch('0u'),
+      `for (var i0 = j0; i0 < ${L}u; i0 += ${BLOCK}u) {`,
       'let whole = j0 < i0;',
-      scores(t, 's', 'k', 'j0', 'q', 'i0', K, idle),
-      line('logSumExp'),
-      eachScore(t, (i, h) => `s${i}_${h} = s${i}_${h} * ${f32(Math.LOG2E / Math.sqrt(K))} - logSumExp${h} * ${f32(Math.LOG2E)};`),
+      zeroSums('s', queries, keys),
+      multiply(scores('i0'), wanted[0].fetch('0u')),
+      eachQuad(queries, (i) => `let line${i} = i0 / 4u + ${quad(queries, i)}; let sums${i} = logSumExp_quad(index, line${i}) * ${f32(Math.LOG2E)};`),
+      eachSum(queries, keys, (r, j) => `s${r}_${j} = s${r}_${j} * ${f32(Math.LOG2E * scale)} - sums${r >> 2}[${r & 3}];`),
       'if (!whole) {',
-      eachScore(t, (i, h) => `s${i}_${h} = select(s${i}_${h}, vec4f(${LOWEST}), vec4u(${row(i)}) > ${columns(t, h)});`),
+      eachSum(queries, keys, (r, j) => `s${r}_${j} = select(s${r}_${j}, vec4f(${LOWEST}), ${four(quad(keys, j))} > vec4u(${row(queries, r)}));`),
       '}',
-      eachScore(t, (i, h) => `${score(t, i, h)} = exp2(s${i}_${h});`),
-      want.dv && tileTimes(t, 'dv', 'dy', 'i0', firstP, wideP, [2, 3], busy),
+      eachSum(queries, keys, (r, j) => `${score(queries, r, keys, j)} = exp2(s${r}_${j});`),
+      want.dv && multiplied(forValues),
       scoreGradients && [
-        scores(t, 'd', 'v', 'j0', 'dy', 'i0', P, idle),
-        line('delta'),
-        eachScore(t, (i, h) => `${score(t, i, h)} *= (d${i}_${h} - delta${h}) * ${f32(1 / Math.sqrt(K))};`),
+        zeroSums('d', queries, keys),
+        multiplied(ofValues),
+        eachQuad(queries, (i) => `let delta${i} = delta_quad(index, line${i});`),
+        eachSum(queries, keys, (r, j) => `${score(queries, r, keys, j)} *= (d${r}_${j} - delta${r >> 2}[${r & 3}]) * ${f32(scale)};`),
       ],
-      want.dk && tileTimes(t, 'dk', 'q', 'i0', firstK, wideK, [2, 3], busy),
-      want.dq && tasks === 'heads' && [zeroSums('dq', wideK), 'if (j0 > 0u) {', eachRow((i) => repeat(wideK, (g) => `dq${i}_${g} = dq_at(head, i0 + ${ofFour(i)}, ${firstK} + ${column(t, g)});`)), '}'],
-      want.dq && transposedTileTimes(t, 'dq', 'k', 'j0', firstK, wideK),
-      want.dq && tasks === 'heads' && put('dq', 'dq', 'i0', ofFour, wideK, firstK),
-      tasks !== 'queries' && '}',
-      want.dk && put('dk', 'dk', 'j0', row, wideK, firstK),
-      want.dv && put('dv', 'dv', 'j0', row, wideP, firstP),
-      tasks !== 'keys' && '}',
-      want.dq && tasks === 'queries' && put('dq', 'dq', 'i0', ofFour, wideK, firstK),
+      want.dk && multiplied(forKeys),
+      want.dq && [
+        zeroSums('dq', queries, ofK),
+        'if (turn > 0u) {',
+        eachSum(queries, ofK, (r, j) => `dq${r}_${j} = dq_at(share, i0 + ${strided(queries, r)}, slab + ${quad(ofK, j)});`),
+        '}',
+        multiplied(forQueries),
+        put('dq', 'share', 'i0', (r) => strided(queries, r), queries, ofK),
+      ],
+      '}',
+      want.dk && put('dk', 'head', 'j0', (r) => row(keyRows, r), keyRows, ofK),
+      want.dv && put('dv', 'head', 'j0', (r) => row(keyRows, r), keyRows, ofP),
+      '}',
       '}',
     ),
+  });
+}
+
+/** dq = Σ of those shares that have a block of queries: share s begins at block s. */
+function sumShares(lowering: WebgpuLowering, shares: number, dqs: Operand): void {
+  const { B, L, H, K } = sizesOf(lowering);
+  const [dq] = lowering.outputs;
+  const size = 256;
+  const width = K % 4 === 0 ? K / 4 : K;
+  const all = B * L * H * width;
+  lowering.dispatch({
+    name: 'causal_attention_sum_shares',
+    bindings: { dqs: channels(dqs, K), dq: channels(dq, K) },
+    tasks: Math.ceil(all / size),
+    code: `
+@compute @workgroup_size(${size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let e = task_of(group) * ${size}u + lane;
+  if (e >= ${all}u) { return; }
+  let block = e / ${H * width}u % ${L}u / ${BLOCK}u;
+  var sum = dqs[e];
+  for (var s = 1u; s <= min(${shares - 1}u, block); s++) { sum += dqs[s * ${all}u + e]; }
+  dq[e] = sum;
+}`,
   });
 }

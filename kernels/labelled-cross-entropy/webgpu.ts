@@ -6,8 +6,8 @@ import type { WebgpuLowering } from '#engine/fused-op.ts';
 import { lowerMatMul, type FactorMap } from '#engine/webgpu/matmul.ts';
 import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 
-/** logits in memory at once, at most (256 MiB) */
-const MOST = 2 ** 26;
+/** logits in memory at once, at most (512 MiB) */
+const MOST = 2 ** 27;
 const SIZE = 256;
 /** loads of an invocation that are under way together */
 const TOGETHER = 8;
@@ -29,8 +29,8 @@ export function labelledCrossEntropyWebgpu(lowering: WebgpuLowering, _attrs: unk
   const rowBlock = Math.ceil(R / blocks / 64) * 64;
   const differentiated = dHidden.used || dTable.used;
 
-  /** Row r exists, its position is in hidden and its target in the table. */
-  const counted = `fn counted(r: u32) -> bool { let at = min(r, ${R - 1}u); return r < ${R}u && u32(rows[at]) < ${T}u && u32(targets[at]) < ${V}u; }`;
+  /** Row r exists, its position is in hidden and its target in the table: asked all at once, as each answer takes a while to arrive. */
+  const counted = `fn counted(r: u32) -> bool { let at = min(r, ${R - 1}u); return (r < ${R}u) & (u32(rows[at]) < ${T}u) & (u32(targets[at]) < ${V}u); }`;
   /** Sums of whole numbers and of losses over the workgroup, for its first invocation. */
   const total = (name: string, type: 'u32' | 'f32') => `
 var<workgroup> ${name}_sums: array<${type}, ${SIZE}>;
@@ -91,11 +91,11 @@ ${ownShare((r) => `u32(counted(${r}))`)}
   // softmax − [word = target]; divided by the count only at the end, since float16 factors have no room for such small numbers
   const map: FactorMap | undefined = statistics && {
     bindings: { statistics: { operand: statistics, as: 'vec4<f32>' } },
-    functions: `fn slope(x: vec4f, row: u32, column: u32) -> vec4f {
-  let s = statistics[row];
-  return exp(min(x - s.x, vec4f(0))) * s.y - vec4f(vec4f(vec4u(column) + vec4u(0, 1, 2, 3)) == vec4f(s.z)) * s.w;
+    functions: `fn slope(x: vec4f, s: vec4f, column: u32) -> vec4f {
+  return exp(min(x - s.x, vec4f(0))) * s.y - select(vec4f(0), vec4f(s.w), vec4f(s.z - f32(column)) == vec4f(0, 1, 2, 3));
 }`,
-    four: (value, row, column) => `slope(${value}, ${row}, ${column})`,
+    ofRow: (row) => `statistics[${row}]`,
+    four: (value, ofRow, column) => `slope(${value}, ${ofRow}, ${column})`,
   };
   const sizes = { batch: 1, strideA: 0, strideB: 0 };
   for (let block = 0; block < blocks; block++) {

@@ -1,7 +1,9 @@
 /** The data on which every form of the selective scan is judged. */
+import { callFused, type FusedOp } from '#engine/fused-op.ts';
 import { gaussian, type Case } from '../judge.ts';
-import { selectiveScan } from './op.ts';
+import { selectiveScan, selectiveScanGradientOp, selectiveScanOp, type ScanAttrs } from './op.ts';
 import { selectiveScanGradientOracle, selectiveScanOracle } from './oracle.ts';
+import { selectiveScanGradientWebgpu } from './webgpu.ts';
 
 export type Data = { shape: number[]; data: Float64Array };
 export const mapped = (t: Data, f: (v: number) => number): Data => ({ shape: t.shape, data: t.data.map((v) => Math.fround(f(v))) });
@@ -50,6 +52,15 @@ export const cases: readonly Case[] = [
   sized(33, 3, 66, 2),
 ];
 
+/** The gradients on a GPU as where there is no room for many states: chunks are walked through. */
+const walkedGradientOp: FusedOp<ScanAttrs> = { ...selectiveScanGradientOp, name: 'SelectiveScanWalkedGradient', webgpu: (lowering, attrs) => selectiveScanGradientWebgpu(lowering, attrs, 0) };
+const walkedOp: FusedOp<ScanAttrs> = {
+  ...selectiveScanOp,
+  name: 'SelectiveScanWalked',
+  gradient: (dy, inputs, outputs, attrs) => callFused(walkedGradientOp, [dy, ...inputs, outputs[2]], attrs).map((g) => () => g),
+};
+const walked = (B: number, L: number, E: number, N: number, chunk: number): Case => ({ ...sized(B, L, E, N, chunk), name: `B${B} L${L} E${E} N${N} chunk ${chunk}, walked`, call: (inputs) => callFused(walkedOp, inputs, { chunk }).slice(0, 2) });
+
 /** More, too long for the portable form: several workgroups of a GPU along sequences, time and channels, and several tiles in each. */
 export const tiledCases: readonly Case[] = [
   sized(2, 140, 132, 16),
@@ -58,6 +69,9 @@ export const tiledCases: readonly Case[] = [
   // chunks longer than the GPU's own
   sized(1, 150, 12, 8, 70),
   sized(2, 45, 20, 64, 40),
+  walked(2, 140, 132, 16, 32),
+  walked(1, 150, 12, 8, 70),
+  walked(2, 45, 20, 64, 40),
   // more states than channels
   sized(1, 37, 3, 130),
   sized(1, 17, 5, 256),

@@ -89,7 +89,7 @@ export const selectiveScanOp: FusedOp<ScanAttrs> = {
 };
 
 /** dy, the six inputs, and the states before each chunk → the six gradients. */
-const selectiveScanGradientOp: FusedOp<ScanAttrs> = {
+export const selectiveScanGradientOp: FusedOp<ScanAttrs> = {
   name: 'SelectiveScanGradient',
   outputs: (inputs) => inputs.slice(1, 7).map(({ shape, dtype }) => ({ shape, dtype })),
   portable: selectiveScanGradientPortable,

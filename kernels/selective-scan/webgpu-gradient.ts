@@ -3,26 +3,49 @@ import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { ScanSizes } from './sizes.ts';
 import type { Segments } from './webgpu-sweep.ts';
-import { loadVector, storeVector, vectors } from './webgpu-text.ts';
+import { columnOfRates, loadVector, storeVector, vectors } from './webgpu-text.ts';
 
-/** steps whose states and decays are held in registers */
-const STEPS = 4;
 /** states of one invocation, each of four channels */
-const STATES = 2;
+const S = 2;
+/** invocations of a workgroup, or a few more where there are many states */
 const SIZE = 64;
 /** vectors that fit into the workgroup memory that every adapter has */
 const VECTORS = 32768 / 16;
+/** a chunk is not longer */
+const LONGEST = 32;
 
-/** Rows of sums over channels are padded: neighbours in such a sum lie in different banks. */
-const rowPitch = (quads: number): number => quads + 1;
+/** How the work is cut. */
+interface GradientTile {
+  /** channels of a workgroup in fours */
+  readonly quads: number;
+  /** its invocations along the states */
+  readonly groups: number;
+  /** steps whose states and decays are held in registers */
+  readonly steps: number;
+  /** rows of sums over channels are padded: neighbours in such a sum lie in different banks */
+  readonly pitch: number;
+  /** the longest chunk whose states fit into workgroup memory */
+  readonly longestChunk: number;
+}
 
-/** Channels of a workgroup in fours, its invocations along the states, and the longest chunk whose states fit into workgroup memory. */
-export function gradientTile({ E, N }: ScanSizes): { quads: number; pairs: number; longestChunk: number } {
-  const pairs = Math.ceil(N / STATES);
-  const quads = Math.min(Math.max(1, 2 ** Math.floor(Math.log2(SIZE / pairs))), 2 ** Math.ceil(Math.log2(Math.ceil(E / 4))));
-  const parts = STEPS * pairs * (2 * quads + rowPitch(quads));
-  const kept = Math.floor((VECTORS - parts) / (STATES * quads * pairs));
-  return { quads, pairs, longestChunk: STEPS * Math.min(8, 1 + kept) };
+export function gradientTile({ E, N }: ScanSizes): GradientTile {
+  const groups = Math.ceil(N / S);
+  const quads = Math.min(Math.max(1, 2 ** Math.floor(Math.log2(SIZE / groups))), 2 ** Math.ceil(Math.log2(Math.ceil(E / 4))));
+  const pitch = quads === 1 ? 1 : quads + 1;
+  const lanes = quads * groups;
+  /** operands, parts of sums over states, over channels (vectors of S) and over steps */
+  const others = (steps: number) => steps * (3 * quads + 2 * lanes + (2 * groups * (1 + pitch) * S) / 4) + lanes;
+  const steps = others(4) <= VECTORS ? 4 : 2;
+  const kept = Math.floor((VECTORS - others(steps)) / (S * lanes));
+  return { quads, groups, steps, pitch, longestChunk: Math.min(LONGEST, steps * (1 + kept)) };
+}
+
+/** Blocks of channels that a workgroup takes in turn: so many that the shares of db and dc take no more room than x and delta. */
+export function blocksInTurn(sizes: ScanSizes): { shares: number; inTurn: number } {
+  const { E, N } = sizes;
+  const blocks = Math.ceil(E / (4 * gradientTile(sizes).quads));
+  const inTurn = Math.ceil(blocks / Math.max(1, Math.floor(E / N)));
+  return { shares: Math.ceil(blocks / inTurn), inTurn };
 }
 
 export interface BackwardSweep {
@@ -53,165 +76,214 @@ export interface BackwardSweep {
  * With p_t the gradient of h_t from later steps and s_t that of u_t b_t, backwards in time: s_t = dy_t c_t + p_t, p_{t−1} = 2^(δ_t a) s_t. Then
  * du_t = Σ_n s b, dδ_t = x du + Σ_n p_{t−1} h_{t−1} a, da = Σ_t p_{t−1} h_{t−1} δ, db_t = Σ_e s u, dc_t = Σ_e dy h.
  *
- * A workgroup owns a block of channels of one segment of one sequence; an invocation owns four channels (a vector) and two states. In each chunk
- * it walks from the kept state to the end, leaving its states in workgroup memory every 4 steps; then it goes back 4 steps at a time: forwards
- * once more with states and decays in registers, and backwards. Sums over states and over channels pass through workgroup memory.
+ * A workgroup owns a block of channels of one segment of one sequence (or several blocks in turn, which add to the same shares of db and dc); an invocation
+ * owns four channels (a vector) and S states. In each chunk it walks from the kept state to the end, leaving its states in workgroup memory every T steps;
+ * then it goes back T steps at a time: forwards once more with states and decays in registers, and backwards. What it needs next is always on its way into
+ * registers. Sums over states and over channels pass through workgroup memory.
  */
 export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, sweep: BackwardSweep): void {
   const { sizes, segments, chunk, dy, x, delta, a, b, c, d, starts, entry, dx, dDelta, shares, at: { da, db, dc, dd } } = sweep;
-  const { B, L, E, N } = sizes;
-  const { quads, pairs } = gradientTile(sizes);
-  const lanes = quads * pairs;
-  const chunks = Math.ceil(L / chunk);
-  const blocks = Math.ceil(E / (4 * quads));
-  const T = Math.min(STEPS, chunk);
+  const { B, L, E, N, chunks } = sizes;
+  const { quads: Q, groups, steps: T, pitch } = gradientTile(sizes);
+  const { shares: shareCount, inTurn } = blocksInTurn(sizes);
+  const lanes = Q * groups;
   const stops = Math.ceil(chunk / T);
   const perSegment = segments.steps / chunk;
-  const items = T * quads;
-  const pitch = rowPitch(quads);
-  const toChannels = [...(dx === undefined ? [] : ['dx']), ...(dDelta === undefined ? [] : ['dDelta'])];
-  const toRows = db !== undefined || dc !== undefined;
+  const channelItems = T * Q;
+  const stateItems = T * groups;
+  const toChannels = dx !== undefined || dDelta !== undefined;
+  const toRows = [...(db === undefined ? [] : ['db']), ...(dc === undefined ? [] : ['dc'])];
+  const rows = toRows.length * stateItems;
 
   const bindings: Record<string, GpuBinding> = {
-    all_dy: vectors(dy, 4), all_x: vectors(x, 4), all_delta: vectors(delta, 4), all_a: a, all_b: vectors(b, 2), all_c: vectors(c, 2), all_starts: vectors(starts, 4),
+    all_dy: vectors(dy, 4), all_x: vectors(x, 4), all_delta: vectors(delta, 4), all_a: a, all_b: vectors(b, S), all_c: vectors(c, S), all_starts: vectors(starts, 4),
   };
   if (entry !== undefined) bindings['all_entry'] = vectors(entry, 4);
   if (dx !== undefined) Object.assign(bindings, { all_d: vectors(d, 4), all_dx: vectors(dx, 4) });
   if (dDelta !== undefined) bindings['all_dDelta'] = vectors(dDelta, 4);
   if ([da, db, dc, dd].some((at) => at !== undefined)) bindings['all_shares'] = shares;
 
-  /** x, delta and b of steps j·T … into registers; beyond the chunk's end 0, which changes nothing */
-  const load = (names: readonly string[]) => repeat(T, (i) => lines(
-    `      let here${i} = t0 + ${i}u < end;`,
-    `      let live${i} = select(0u, live, here${i});`,
-    `      let at${i} = base + (t0 + ${i}u) * ${E}u;`,
-    `      let row${i} = (sequence * ${L}u + t0 + ${i}u) * ${N}u + n0;`,
-    names.map((v) => `      let ${v}${i} = ${v}_at(${v === 'b' || v === 'c' ? `row${i}, select(0u, states, here${i})` : `at${i}, live${i}`});`),
-  ));
-  const eachState = (text: (n: number) => string) => repeat(STATES, text);
-  const kept = (n: number) => `kept[(j * ${STATES}u + ${n}u) * ${lanes}u + lane]`;
+  const eachState = (text: (n: number) => string) => repeat(S, text);
+  const eachStep = (text: (i: number) => string) => repeat(T, text);
+  const sum = (count: number, term: (n: number) => string) => Array.from({ length: count }, (_, n) => term(n)).join(' + ');
+  const rounds = (items: number, text: (k: number) => string) =>
+    repeat(Math.ceil(items / lanes), (k) => (lanes * (k + 1) <= items ? `      { ${text(k)} }` : `      if (lane + ${lanes * k}u < ${items}u) { ${text(k)} }`));
+  const inChunk = (k: string, n: number) => `((sequence * ${chunks}u + ${k}) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, ${n}u < states)`;
+  const kept = (n: number) => `kept[(j * ${S}u + ${n}u) * ${lanes}u + lane]`;
+  /** steps begin + 4j … of the way forwards, for one's own channels and states; beyond the chunk's end 0, which changes nothing */
+  const ahead = (j: string) => eachStep((i) => `
+      {
+        let step = begin + (${j}) * ${T}u + ${i}u;
+        let there = select(0u, live, step < end);
+        next_delta${i} = delta_at(base + step * ${E}u, there);
+        next_x${i} = x_at(base + step * ${E}u, there);
+        next_b${i} = b_at((sequence * ${L}u + step) * ${N}u + n0, select(0u, states, step < end));
+      }`);
+  /** steps begin + 4j … of the way back: a part of what the workgroup needs */
+  const fetch = (j: string) => lines(
+    rounds(channelItems, (k) => `
+        let step = begin + (${j}) * ${T}u + (lane + ${k * lanes}u) / ${Q}u;
+        let there = select(0u, live, step < end);
+        ${['x', 'delta', 'dy'].map((v) => `part_${v}${k} = ${v}_at(base + step * ${E}u, there);`).join(' ')}`),
+    rounds(stateItems, (k) => `
+        let step = begin + (${j}) * ${T}u + (lane + ${k * lanes}u) / ${groups}u;
+        let n = (lane + ${k * lanes}u) % ${groups}u * ${S}u;
+        ${['b', 'c'].map((v) => `part_${v}${k} = ${v}_at((sequence * ${L}u + step) * ${N}u + n, select(0u, ${N}u - n, step < end));`).join(' ')}`),
+  );
+  const keep = lines(
+    rounds(channelItems, (k) => ['x', 'delta', 'dy'].map((v) => `${v}_tile[lane + ${k * lanes}u] = part_${v}${k};`).join(' ')),
+    rounds(stateItems, (k) => ['b', 'c'].map((v) => `${v}_tile[lane + ${k * lanes}u] = part_${v}${k};`).join(' ')),
+  );
+  const backwards = (i: number) => lines(
+    eachState((n) => lines(
+      `        let s${i}_${n} = fma(dy${i}, vec4f(c${i}[${n}]), p${n});`,
+      `        p${n} = s${i}_${n} * decay${i}_${n};`,
+      (da !== undefined || dDelta !== undefined) && `        let ph${i}_${n} = p${n} * h${i}_${n};`,
+      da !== undefined && `        da${n} = fma(ph${i}_${n}, delta${i}, da${n});`,
+    )),
+    toChannels && `        channel_parts[(${i * groups}u + group) * ${Q}u + quad] = ${sum(S, (n) => `s${i}_${n} * b${i}[${n}]`)};`,
+    dDelta !== undefined && `        channel_parts[(${(T + i) * groups}u + group) * ${Q}u + quad] = ${sum(S, (n) => `ph${i}_${n} * a${n}`)};`,
+    toRows.map((name, which) => `        row_parts[(${(which * T + i) * groups}u + group) * ${pitch}u + quad] = vec${S}f(${
+      Array.from({ length: S }, (_, n) => (name === 'db' ? `dot(s${i}_${n}, u${i})` : `dot(dy${i}, h${i + 1}_${n})`)).join(', ')});`),
+  );
 
   dispatch({
     name: 'selective_scan_gradient',
     bindings,
-    tasks: B * segments.count * blocks,
+    tasks: B * segments.count * shareCount,
     code: lines(
       loadVector('dy', dy, 4),
       loadVector('x', x, 4),
       loadVector('delta', delta, 4),
-      loadVector('b', b, 2),
-      loadVector('c', c, 2),
+      loadVector('b', b, S),
+      loadVector('c', c, S),
       loadVector('starts', starts, 4),
       entry !== undefined && loadVector('entry', entry, 4),
       dx !== undefined && lines(loadVector('d', d, 4), storeVector('dx', dx, 4)),
       dDelta !== undefined && storeVector('dDelta', dDelta, 4),
-      `fn a_at(channel: u32, n: u32, live: u32) -> vec4f {`,
-      `  return ${f32(Math.LOG2E)} * vec4f(${[0, 1, 2, 3].map((i) => `select(0f, all_a[min((channel + ${i}u) * ${N}u + n, ${E * N - 1}u)], live > ${i}u && n < ${N}u)`).join(', ')});`,
-      `}`,
-      stops > 1 && `var<workgroup> kept: array<vec4f, ${(stops - 1) * STATES * lanes}>;`,
-      toChannels.length > 0 && `var<workgroup> channel_parts: array<vec4f, ${toChannels.length * pairs * items}>;`,
-      toRows && `var<workgroup> row_parts: array<vec4f, ${T * pairs * pitch}>;`,
-      `@compute @workgroup_size(${lanes}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-      `  let task = task_of(group);`,
+      columnOfRates(E, N, 4),
+      ['x', 'delta', 'dy'].map((v) => `var<workgroup> ${v}_tile: array<vec4f, ${channelItems}>;`),
+      ['b', 'c'].map((v) => `var<workgroup> ${v}_tile: array<vec${S}f, ${stateItems}>;`),
+      stops > 1 && `var<workgroup> kept: array<vec4f, ${(stops - 1) * S * lanes}>;`,
+      toChannels && `var<workgroup> channel_parts: array<vec4f, ${(dDelta === undefined ? 1 : 2) * groups * channelItems}>;`,
+      toRows.length > 0 && `var<workgroup> row_parts: array<vec${S}f, ${rows * pitch}>;`,
+      dd !== undefined && `var<workgroup> dd_parts: array<vec4f, ${lanes}>;`,
+      `@compute @workgroup_size(${lanes}) fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {`,
+      `  let task = task_of(workgroup);`,
       `  if (task >= TASKS) { return; }`,
-      `  let block = task % ${blocks}u;`,
-      `  let segment = task / ${blocks}u % ${segments.count}u;`,
-      `  let sequence = task / ${blocks * segments.count}u;`,
-      `  let quad = lane % ${quads}u;`,
-      `  let pair = lane / ${quads}u;`,
-      `  let channel = (block * ${quads}u + quad) * 4u;`,
-      `  let live = ${E}u - min(channel, ${E}u);`,
-      `  let n0 = pair * ${STATES}u;`,
+      `  let share = task % ${shareCount}u;`,
+      `  let segment = task / ${shareCount}u % ${segments.count}u;`,
+      `  let sequence = task / ${shareCount * segments.count}u;`,
+      `  let quad = lane % ${Q}u;`,
+      `  let group = lane / ${Q}u;`,
+      `  let n0 = group * ${S}u;`,
       `  let states = ${N}u - n0;`,
-      `  let base = sequence * ${L * E}u + channel;`,
+      eachStep((i) => `  var next_delta${i} = vec4f(0);\n  var next_x${i} = vec4f(0);\n  var next_b${i} = vec${S}f(0);`),
+      repeat(Math.ceil(channelItems / lanes), (k) => ['x', 'delta', 'dy'].map((v) => `  var part_${v}${k} = vec4f(0);`).join('\n')),
+      repeat(Math.ceil(stateItems / lanes), (k) => ['b', 'c'].map((v) => `  var part_${v}${k} = vec${S}f(0);`).join('\n')),
+      `  for (var turn = 0u; turn < ${inTurn}u; turn++) {`,
+      `    let channel = ((share * ${inTurn}u + turn) * ${Q}u + quad) * 4u;`,
+      `    let live = ${E}u - min(channel, ${E}u);`,
+      `    let base = sequence * ${L * E}u + channel;`,
       eachState((n) => lines(
-        `  let a${n} = a_at(channel, n0 + ${n}u, live);`,
+        `    let a${n} = rates_of(channel, n0 + ${n}u, live);`,
         entry === undefined
-          ? `  var p${n} = vec4f(0);`
-          : `  var p${n} = entry_at(((sequence * ${segments.count}u + segment) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, ${n}u < states));`,
-        da !== undefined && `  var da${n} = vec4f(0);`,
+          ? `    var p${n} = vec4f(0);`
+          : `    var p${n} = entry_at(((sequence * ${segments.count}u + segment) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, ${n}u < states));`,
+        da !== undefined && `    var da${n} = vec4f(0);`,
       )),
-      dx !== undefined && `  let skip = d_at(channel, select(0u, live, pair == 0u));`,
-      dd !== undefined && `  var dd = vec4f(0);`,
-      `  for (var k = min((segment + 1u) * ${perSegment}u, ${chunks}u); k > segment * ${perSegment}u;) {`,
-      `    k--;`,
-      `    let begin = k * ${chunk}u;`,
-      `    let end = min(begin + ${chunk}u, ${L}u);`,
-      eachState((n) => `    var h${n} = starts_at(((sequence * ${chunks}u + k) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, ${n}u < states));`),
+      dx !== undefined && `    let skip = d_at(channel, live);`,
+      dd !== undefined && `    var dd = vec4f(0);`,
+      `    for (var k = min((segment + 1u) * ${perSegment}u, ${chunks}u); k > segment * ${perSegment}u;) {`,
+      `      k--;`,
+      `      let begin = k * ${chunk}u;`,
+      `      let end = min(begin + ${chunk}u, ${L}u);`,
+      eachState((n) => `      var h${n} = starts_at(${inChunk('k', n)});`),
+      // a number of passes that compilers do not know: they do not unroll the loops
+      `      let stops = (end - begin + ${T - 1}u) / ${T}u;`,
+      stops > 1 && ahead('0u'),
+      fetch(`stops - 1u`),
       stops > 1 && lines(
-        `    for (var j = 0u; j < ${stops - 1}u; j++) {`,
-        `      let t0 = begin + j * ${T}u;`,
-        eachState((n) => `      ${kept(n)} = h${n};`),
-        load(['delta', 'x', 'b']),
-        repeat(T, (i) => eachState((n) => `      h${n} = exp2(delta${i} * a${n}) * h${n} + delta${i} * x${i} * b${i}[${n}];`)),
-        `    }`,
+        `      for (var j = 0u; j + 1u < stops; j++) {`,
+        eachState((n) => `        ${kept(n)} = h${n};`),
+        eachStep((i) => `        let delta${i} = next_delta${i};\n        let u${i} = next_delta${i} * next_x${i};\n        let b${i} = next_b${i};`),
+        ahead('j + 1u'),
+        eachStep((i) => eachState((n) => `        h${n} = fma(exp2(delta${i} * a${n}), h${n}, u${i} * b${i}[${n}]);`)),
+        `      }`,
       ),
-      `    for (var j = ${stops}u; j > 0u;) {`,
-      `      j--;`,
-      `      let t0 = begin + j * ${T}u;`,
-      stops > 1 && `      if (j < ${stops - 1}u) { ${Array.from({ length: STATES }, (_, n) => `h${n} = ${kept(n)};`).join(' ')} }`,
-      load(['delta', 'x', 'b', 'dy', 'c']),
-      eachState((n) => `      let h0_${n} = h${n};`),
-      repeat(T, (i) => lines(
-        `      let u${i} = delta${i} * x${i};`,
+      keep,
+      `      workgroupBarrier();`,
+      `      for (var j = stops; j > 0u;) {`,
+      `        j--;`,
+      `        let t0 = begin + j * ${T}u;`,
+      stops > 1 && lines(
+        `        if (j + 1u < stops) { ${Array.from({ length: S }, (_, n) => `h${n} = ${kept(n)};`).join(' ')} }`,
+        `        if (j > 0u) {`,
+        fetch('j - 1u'),
+        `        }`,
+      ),
+      eachStep((i) => lines(
+        ['x', 'delta', 'dy'].map((v) => `        let ${v}${i} = ${v}_tile[${i * Q}u + quad];`),
+        ['b', 'c'].map((v) => `        let ${v}${i} = ${v}_tile[${i * groups}u + group];`),
+      )),
+      eachState((n) => `        let h0_${n} = h${n};`),
+      eachStep((i) => lines(
+        `        let u${i} = delta${i} * x${i};`,
         eachState((n) => lines(
-          `      let decay${i}_${n} = exp2(delta${i} * a${n});`,
-          `      let h${i + 1}_${n} = decay${i}_${n} * h${i}_${n} + u${i} * b${i}[${n}];`,
+          `        let decay${i}_${n} = exp2(delta${i} * a${n});`,
+          `        let h${i + 1}_${n} = fma(decay${i}_${n}, h${i}_${n}, u${i} * b${i}[${n}]);`,
         )),
       )),
-      Array.from({ length: T }, (_, back) => {
-        const i = T - 1 - back;
-        const s = (n: number) => `s${i}_${n}`;
-        const ph = (n: number) => `ph${i}_${n}`;
-        const sum = (term: (n: number) => string) => Array.from({ length: STATES }, (_, n) => term(n)).join(' + ');
+      eachStep((back) => backwards(T - 1 - back)),
+      `        workgroupBarrier();`,
+      // an invocation puts new operands where it has read the old ones
+      (toChannels || dd !== undefined) && rounds(channelItems, (k) => {
+        const i = `(lane + ${k * lanes}u)`;
+        const parts = (which: number) => sum(groups, (g) => `channel_parts[(${which * T}u + ${i} / ${Q}u) * ${lanes}u + ${g * Q}u + quad]`);
         return lines(
-          eachState((n) => lines(
-            `      let ${s(n)} = dy${i} * c${i}[${n}] + p${n};`,
-            `      p${n} = ${s(n)} * decay${i}_${n};`,
-            (da !== undefined || dDelta !== undefined) && `      let ${ph(n)} = p${n} * h${i}_${n};`,
-            da !== undefined && `      da${n} += ${ph(n)} * delta${i};`,
-          )),
-          toChannels.length > 0 && `      let du${i} = ${sum((n) => `${s(n)} * b${i}[${n}]`)};`,
-          toChannels.map((name, which) => {
-            const part = name === 'dx' ? `du${i} * delta${i} + skip * dy${i}` : `du${i} * x${i} + ${f32(Math.LN2)} * (${sum((n) => `${ph(n)} * a${n}`)})`;
-            return `      channel_parts[(${which * pairs}u + pair) * ${items}u + ${i * quads}u + quad] = ${part};`;
-          }),
-          toRows && `      row_parts[(${i * pairs}u + pair) * ${pitch}u + quad] = vec4f(${[
-            ...[0, 1].map((n) => (db === undefined ? '0' : `dot(${s(n)}, u${i})`)),
-            ...[0, 1].map((n) => (dc === undefined ? '0' : `dot(dy${i}, h${i + 1}_${n})`)),
-          ].join(', ')});`,
-          dd !== undefined && `      dd += dy${i} * x${i};`,
+          `
+        let step = t0 + ${i} / ${Q}u;
+        let there = select(0u, live, step < end);
+        let x = x_tile[${i}];
+        let dy = dy_tile[${i}];`,
+          toChannels && `        let du = ${parts(0)};`,
+          dx !== undefined && `        put_dx(base + step * ${E}u, there, du * delta_tile[${i}] + skip * dy);`,
+          dDelta !== undefined && `        put_dDelta(base + step * ${E}u, there, du * x + ${f32(Math.LN2)} * (${parts(1)}));`,
+          dd !== undefined && `        dd = fma(dy, x, dd);`,
         );
-      }).join('\n'),
-      `      workgroupBarrier();`,
-      toChannels.length > 0 && lines(
-        `      for (var i = lane; i < ${toChannels.length * items}u; i += ${lanes}u) {`,
-        `        let which = i / ${items}u;`,
-        `        let item = i % ${items}u;`,
-        `        var sum = vec4f(0);`,
-        `        for (var g = 0u; g < ${pairs}u; g++) { sum += channel_parts[(which * ${pairs}u + g) * ${items}u + item]; }`,
-        `        let step = t0 + item / ${quads}u;`,
-        `        let column = (block * ${quads}u + item % ${quads}u) * 4u;`,
-        `        let at = (sequence * ${L}u + step) * ${E}u + column;`,
-        `        let rest = select(0u, ${E}u - min(column, ${E}u), step < end);`,
-        toChannels.map((name, which) => `        if (which == ${which}u) { put_${name}(at, rest, sum); }`),
-        `      }`,
+      }),
+      toRows.length > 0 && lines(
+        `        for (var i = lane; i < ${rows}u; i += ${lanes}u) {`,
+        `          var sum = row_parts[i * ${pitch}u];`,
+        repeat(Q - 1, (q) => `          sum += row_parts[i * ${pitch}u + ${q + 1}u];`),
+        `          let step = t0 + i / ${groups}u % ${T}u;`,
+        `          let n = i % ${groups}u * ${S}u;`,
+        `          let first = ${toRows.length === 2 ? `select(${dc}u, ${db}u, i < ${stateItems}u)` : `${db ?? dc}u`};`,
+        `          let at = first + ((share * ${B}u + sequence) * ${L}u + step) * ${N}u + n;`,
+        `          if (step < end) {`,
+        inTurn > 1 && lines(
+          `            if (turn > 0u) {`,
+          eachState((n) => `              if (n + ${n}u < ${N}u) { sum[${n}] += all_shares[at + ${n}u]; }`),
+          `            }`,
+        ),
+        eachState((n) => `            if (n + ${n}u < ${N}u) { all_shares[at + ${n}u] = sum[${n}]; }`),
+        `          }`,
+        `        }`,
       ),
-      toRows && lines(
-        `      for (var i = lane; i < ${T * pairs}u; i += ${lanes}u) {`,
-        `        var sum = vec4f(0);`,
-        `        for (var q = 0u; q < ${quads}u; q++) { sum += row_parts[i * ${pitch}u + q]; }`,
-        `        let step = t0 + i / ${pairs}u;`,
-        `        let n = i % ${pairs}u * ${STATES}u;`,
-        `        let at = ((block * ${B}u + sequence) * ${L}u + step) * ${N}u + n;`,
-        [db, dc].flatMap((first, which) => (first === undefined ? [] : [0, 1].map((n) => `        if (step < end && n + ${n}u < ${N}u) { all_shares[${first + n}u + at] = sum[${2 * which + n}]; }`))),
-        `      }`,
-      ),
-      `      workgroupBarrier();`,
+      stops > 1 && lines(`        if (j > 0u) {`, keep, `        }`),
+      `        workgroupBarrier();`,
+      `      }`,
       `    }`,
+      da !== undefined && eachState((n) => repeat(4, (i) => `    if (live > ${i}u && ${n}u < states) { all_shares[${da}u + ((sequence * ${segments.count}u + segment) * ${E}u + channel + ${i}u) * ${N}u + n0 + ${n}u] = da${n}[${i}]; }`)),
+      dd !== undefined && lines(
+        `    dd_parts[lane] = dd;`,
+        `    workgroupBarrier();`,
+        `    if (group == 0u) {`,
+        `      dd = ${sum(groups, (g) => `dd_parts[quad + ${g * Q}u]`)};`,
+        repeat(4, (i) => `      if (live > ${i}u) { all_shares[${dd}u + (sequence * ${segments.count}u + segment) * ${E}u + channel + ${i}u] = dd[${i}]; }`),
+        `    }`,
+      ),
       `  }`,
-      da !== undefined && eachState((n) => repeat(4, (i) => `  if (live > ${i}u && ${n}u < states) { all_shares[${da}u + ((sequence * ${segments.count}u + segment) * ${E}u + channel + ${i}u) * ${N}u + n0 + ${n}u] = da${n}[${i}]; }`)),
-      dd !== undefined && repeat(4, (i) => `  if (live > ${i}u && pair == 0u) { all_shares[${dd}u + (sequence * ${segments.count}u + segment) * ${E}u + channel + ${i}u] = dd[${i}]; }`),
       `}`,
     ),
   });

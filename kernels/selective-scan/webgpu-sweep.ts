@@ -2,7 +2,7 @@
 import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { ScanSizes } from './sizes.ts';
-import { loadVector, vectors } from './webgpu-text.ts';
+import { columnOfRates, loadVector, storeVector, vectors } from './webgpu-text.ts';
 
 /** Stretches of time that run side by side. */
 export interface Segments {
@@ -41,148 +41,173 @@ export interface Sweep {
   readonly ends?: { readonly states: Operand; readonly totals: Operand } | undefined;
 }
 
-const SIZE = 128;
-/** quads of states of one invocation */
-const QUADS = 2;
+/** states of one invocation, a multiple of 4, at most */
+const STATES = 8;
+/** invocations of a workgroup, or a few more where there are many states */
+const SIZE = 32;
+/** invocations from which on a GPU is busy: below, each does better with more operands on their way, above with fewer registers */
+const BUSY = 131072;
+/** numbers that fit into the workgroup memory that every adapter has */
+const ROOM = 32768 / 4;
 
 /**
- * A workgroup owns C channels of one segment of one sequence; an invocation owns one channel and 8 of its states, in registers. Operands pass
- * through workgroup memory a tile of T steps at a time, and while a tile is worked on the next is on its way. Where several
- * invocations share a channel, their parts of y are added up at the end of the tile.
+ * A workgroup owns a block of channels of one segment of one sequence; an invocation owns one channel and S of its states, in registers. Operands pass through
+ * workgroup memory a tile of T steps at a time, and while a tile is worked on the next is on its way into registers. Parts of y are added up at the end of
+ * the tile.
  */
 export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, sweep: Sweep): void {
   const { sizes: { B, L, E, N, chunks }, segments, chunk, reverse, x, delta, a, b, entry, y, starts, last, ends } = sweep;
-  const quads = Math.min(QUADS, Math.ceil(N / 4));
-  const groups = Math.ceil(N / 4 / quads);
-  const C = Math.min(2 ** Math.floor(Math.log2(SIZE / groups)), 2 ** Math.ceil(Math.log2(E)));
-  const lanes = C * groups;
-  // no more than 8 values of x and of δ are on their way to an invocation
-  const T = Math.min(chunk, N > 128 ? 8 : 16, 8 * groups);
-  const Q = quads * groups;
-  const blocks = Math.ceil(E / C);
+  const S = Math.min(STATES, 4 * Math.ceil(N / 4));
+  const groups = Math.ceil(N / S);
+  const Q = Math.min(Math.max(1, 2 ** Math.floor(Math.log2(SIZE / groups))), 2 ** Math.ceil(Math.log2(E)));
+  const lanes = Q * groups;
+  /** vectors of states of a step */
+  const units = (groups * S) / 4;
+  /** steps of one pass through the text of the inner loop */
+  const unroll = B * segments.count * E * groups < BUSY && chunk > 4 ? 8 : 4;
+  // what is on its way fits into registers, and what is there into the workgroup memory that every adapter has
+  const T = unroll * Math.max(1, Math.floor(Math.min(2 * unroll, chunk + unroll - 1, 16 * groups, ROOM / ((2 + groups) * Q + 8 * units)) / unroll));
+  const blocks = Math.ceil(E / Q);
   const perChunk = Math.ceil(chunk / T);
   const tiles = Math.ceil(Math.min(segments.steps, L) / chunk) * perChunk;
-  const shared = y !== undefined && groups > 1;
+  // what the last segment (backwards, the first) ends with is not asked for
+  const running = ends === undefined ? segments.count : segments.count - 1;
 
-  const bindings: Record<string, GpuBinding> = { all_x: x, all_delta: delta, all_a: vectors(a, 4), all_b: vectors(b, 4) };
-  if (y !== undefined) Object.assign(bindings, { all_c: vectors(y.c, 4), all_d: y.d, all_y: y.out });
-  if (entry !== undefined) bindings['all_entry'] = entry;
-  if (starts !== undefined) bindings['all_starts'] = starts;
-  if (last !== undefined) bindings['all_last'] = last;
-  if (ends !== undefined) Object.assign(bindings, { all_ends: ends.states, all_totals: ends.totals });
+  const bindings: Record<string, GpuBinding> = {
+    all_x: x, all_delta: delta, all_a: a, all_b: vectors(b, 4),
+    ...(y && { all_c: vectors(y.c, 4), all_d: y.d, all_y: y.out }), ...(entry && { all_entry: entry }), ...(starts && { all_starts: starts }), ...(last && { all_last: last }),
+    ...(ends && { all_ends: ends.states, all_totals: ends.totals }),
+  };
 
   const row = (step: string) => (reverse ? `begin + length - 1u - (${step})` : `begin + ${step}`);
   const names = y === undefined ? ['b'] : ['b', 'c'];
-  const channelLoads = Math.ceil((T * C) / lanes);
-  const quadLoads = Math.ceil((T * Q) / lanes);
-  const everyLane = (k: number, items: number, text: string) => (lanes * (k + 1) <= items ? text : `if (lane + ${lanes * k}u < ${items}u) { ${text} }`);
+  const channelItems = T * Q;
+  const stateItems = T * units;
+  const rounds = (items: number, text: (k: number) => string) =>
+    repeat(Math.ceil(items / lanes), (k) => (lanes * (k + 1) <= items ? `    { ${text(k)} }` : `    if (lane + ${lanes * k}u < ${items}u) { ${text(k)} }`));
   /** the tile's steps first … end−1 into registers; what is outside counts as 0, which changes no state */
   const fetch = lines(
-    repeat(channelLoads, (k) => `    {
-      let step = first + (lane + ${k * lanes}u) / ${C}u;
-      let column = channel0 + (lane + ${k * lanes}u) % ${C}u;
-      let inside = step < end && column < ${E}u;
-      let at = select(0u, (sequence * ${L}u + ${row('step')}) * ${E}u + column, inside);
-      next_x${k} = select(0f, all_x[at], inside);
-      next_delta${k} = select(0f, all_delta[at], inside);
-    }`),
-    repeat(quadLoads, (k) => `    {
+    rounds(channelItems, (k) => `
       let step = first + (lane + ${k * lanes}u) / ${Q}u;
-      let n = (lane + ${k * lanes}u) % ${Q}u * 4u;
+      let at = (sequence * ${L}u + ${row('step')}) * ${E}u + channel;
+      let there = select(0u, live, step < end);
+      next_x${k} = x_at(at, there);
+      next_delta${k} = delta_at(at, there);`),
+    rounds(stateItems, (k) => `
+      let step = first + (lane + ${k * lanes}u) / ${units}u;
+      let n = (lane + ${k * lanes}u) % ${units}u * 4u;
       let states = select(0u, ${N}u - min(n, ${N}u), step < end);
       let at = (sequence * ${L}u + ${row('step')}) * ${N}u + n;
-      ${names.map((v) => `next_${v}${k} = ${v}_at(at, states);`).join('\n      ')}
-    }`),
+      ${names.map((v) => `next_${v}${k} = ${v}_at(at, states);`).join('\n      ')}`),
   );
-  /** text for each state of an invocation that there is, n its number and h its value */
-  const eachState = (text: (h: string, n: string) => string) =>
-    repeat(4 * quads, (i) => `      if (live && n0 + ${i}u < ${N}u) { ${text(`h${i >> 2}[${i & 3}]`, `(n0 + ${i}u)`)} }`);
+  const eachState = (text: (n: number) => string) => repeat(S, text);
+  const stored = (name: string, place: string) => eachState((n) => `    put_${name}(((${place}) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, n0 + ${n}u < ${N}u), h${n});`);
+  const component = (v: string, i: number, n: number) => `${v}${i}_${n >> 2}[${n & 3}]`;
 
   dispatch({
     name: sweep.name,
     bindings,
-    tasks: B * segments.count * blocks,
+    tasks: B * running * blocks,
     code: lines(
-      loadVector('a', a, 4),
+      loadVector('x', x, 1),
+      loadVector('delta', delta, 1),
       loadVector('b', b, 4),
-      y !== undefined && loadVector('c', y.c, 4),
-      `var<workgroup> x_tile: array<f32, ${T * C}>;`,
-      `var<workgroup> delta_tile: array<f32, ${T * C}>;`,
-      names.map((v) => `var<workgroup> ${v}_tile: array<vec4f, ${T * Q}>;`),
-      shared && `var<workgroup> parts: array<f32, ${groups * T * C}>;`,
-      `@compute @workgroup_size(${lanes}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-      `  let task = task_of(group);`,
+      y !== undefined && lines(loadVector('c', y.c, 4), loadVector('d', y.d, 1), storeVector('y', y.out, 1)),
+      entry !== undefined && loadVector('entry', entry, 1),
+      starts !== undefined && storeVector('starts', starts, 1),
+      ends !== undefined && lines(storeVector('ends', ends.states, 1), storeVector('totals', ends.totals, 1)),
+      columnOfRates(E, N, 1),
+      `var<workgroup> x_tile: array<f32, ${channelItems}>;`,
+      `var<workgroup> delta_tile: array<f32, ${channelItems}>;`,
+      names.map((v) => `var<workgroup> ${v}_tile: array<vec4f, ${stateItems}>;`),
+      y !== undefined && `var<workgroup> parts: array<f32, ${groups * channelItems}>;`,
+      `@compute @workgroup_size(${lanes}) fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {`,
+      `  let task = task_of(workgroup);`,
       `  if (task >= TASKS) { return; }`,
-      `  let channel0 = task % ${blocks}u * ${C}u;`,
-      `  let segment = task / ${blocks}u % ${segments.count}u;`,
-      `  let sequence = task / ${blocks * segments.count}u;`,
+      `  let segment = task / ${blocks}u % ${running}u${reverse && ends !== undefined ? ' + 1u' : ''};`,
+      `  let sequence = task / ${blocks * running}u;`,
       `  let begin = segment * ${segments.steps}u;`,
       `  let length = min(${segments.steps}u, ${L}u - begin);`,
-      `  let own = lane % ${C}u;`,
-      `  let channel = channel0 + own;`,
-      `  let live = channel < ${E}u;`,
-      `  let quad0 = lane / ${C}u * ${quads}u;`,
-      `  let n0 = quad0 * 4u;`,
-      repeat(quads, (j) => lines(
-        `  let a${j} = ${f32(Math.LOG2E)} * a_at(channel * ${N}u + n0 + ${4 * j}u, select(0u, ${N}u - min(n0 + ${4 * j}u, ${N}u), live));`,
-        `  var h${j} = vec4f(0);`,
-      )),
-      entry !== undefined && `  {\n${eachState((h, n) => `${h} = all_entry[((sequence * ${segments.count}u + segment) * ${N}u + ${n}) * ${E}u + channel];`)}\n  }`,
-      y !== undefined && lines(`  var skip = 0f;`, `  if (live && quad0 == 0u) { skip = all_d[channel]; }`),
+      `  let column = lane % ${Q}u;`,
+      `  let group = lane / ${Q}u;`,
+      `  let channel = task % ${blocks}u * ${Q}u + column;`,
+      `  let live = ${E}u - min(channel, ${E}u);`,
+      `  let n0 = group * ${S}u;`,
+      eachState((n) => `  let a${n} = rates_of(channel, n0 + ${n}u, live);`),
+      eachState((n) => entry === undefined
+        ? `  var h${n} = 0f;`
+        : `  var h${n} = entry_at(((sequence * ${segments.count}u + segment) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, n0 + ${n}u < ${N}u));`),
+      y !== undefined && `  let skip = d_at(channel, live);`,
       ends !== undefined && `  var total = 0f;`,
-      repeat(channelLoads, (k) => `  var next_x${k} = 0f;\n  var next_delta${k} = 0f;`),
-      repeat(quadLoads, (k) => names.map((v) => `  var next_${v}${k} = vec4f(0);`).join('\n')),
+      repeat(Math.ceil(channelItems / lanes), (k) => `  var next_x${k} = 0f;\n  var next_delta${k} = 0f;`),
+      repeat(Math.ceil(stateItems / lanes), (k) => names.map((v) => `  var next_${v}${k} = vec4f(0);`).join('\n')),
       `  var ready_first = 0u;`,
-      `  var ready_end = 0u;`,
+      `  var ready = 0u;`,
       `  for (var tile = 0u; tile <= ${tiles}u; tile++) {`,
       `    let first = tile / ${perChunk}u * ${chunk}u + tile % ${perChunk}u * ${T}u;`,
       `    let end = min(min(first + ${T}u, (tile / ${perChunk}u + 1u) * ${chunk}u), length);`,
       fetch,
       `    if (tile > 0u) {`,
       starts !== undefined && lines(
-        `      if ((tile - 1u) % ${perChunk}u == 0u && ready_first < length) {`,
-        `        let at = (sequence * ${chunks}u + (begin + ready_first) / ${chunk}u) * ${N}u;`,
-        eachState((h, n) => `all_starts[(at + ${n}) * ${E}u + channel] = ${h};`),
+        `      if ((tile - 1u) % ${perChunk}u == 0u && ready > 0u) {`,
+        stored('starts', `sequence * ${chunks}u + (begin + ready_first) / ${chunk}u`),
         `      }`,
       ),
-      `      for (var t = 0u; t < ${T}u; t++) {`,
-      `        let delta = delta_tile[t * ${C}u + own];`,
-      `        let x = x_tile[t * ${C}u + own];`,
-      !reverse && `        let u = delta * x;`,
-      repeat(quads, (j) => {
-        const bt = `b_tile[t * ${Q}u + quad0 + ${j}u]`;
-        return reverse ? `        h${j} = exp2(delta * a${j}) * (h${j} + x * ${bt});` : `        h${j} = exp2(delta * a${j}) * h${j} + u * ${bt};`;
-      }),
-      ends !== undefined && `        total += delta;`,
-      y !== undefined && `        let part = skip * x + ${Array.from({ length: quads }, (_, j) => `dot(h${j}, c_tile[t * ${Q}u + quad0 + ${j}u])`).join(' + ')};`,
-      shared && `        parts[(lane / ${C}u * ${T}u + t) * ${C}u + own] = part;`,
-      y !== undefined && !shared && `        if (live && ready_first + t < ready_end) { all_y[(sequence * ${L}u + begin + ready_first + t) * ${E}u + channel] = part; }`,
+      // as many passes as there are steps, which compilers do not know: they do not unroll the loop
+      `      for (var t = 0u; t < ready; t += ${unroll}u) {`,
+      repeat(unroll, (i) => lines(
+        `        let delta${i} = delta_tile[(t + ${i}u) * ${Q}u + column];`,
+        `        let x${i} = x_tile[(t + ${i}u) * ${Q}u + column];`,
+        names.flatMap((v) => Array.from({ length: S / 4 }, (_, j) => `        let ${v}${i}_${j} = ${v}_tile[(t + ${i}u) * ${units}u + group * ${S / 4}u + ${j}u];`)),
+      )),
+      repeat(unroll, (i) => lines(
+        !reverse && `        let u${i} = delta${i} * x${i};`,
+        eachState((n) => (reverse
+          ? `        h${n} = exp2(delta${i} * a${n}) * fma(x${i}, ${component('b', i, n)}, h${n});`
+          : `        h${n} = fma(exp2(delta${i} * a${n}), h${n}, u${i} * ${component('b', i, n)});`)),
+        ends !== undefined && `        total += delta${i};`,
+        y !== undefined && lines(
+          `        var part${i} = h0 * ${component('c', i, 0)};`,
+          repeat(S - 1, (n) => `        part${i} = fma(h${n + 1}, ${component('c', i, n + 1)}, part${i});`),
+        ),
+      )),
+      y !== undefined && repeat(unroll, (i) => `        parts[(group * ${T}u + t + ${i}u) * ${Q}u + column] = part${i};`),
       `      }`,
       `    }`,
       `    workgroupBarrier();`,
-      shared && lines(
-        `    for (var i = lane; i < ${T * C}u; i += ${lanes}u) {`,
-        `      let step = ready_first + i / ${C}u;`,
-        `      let column = channel0 + i % ${C}u;`,
-        `      if (step < ready_end && column < ${E}u) { all_y[(sequence * ${L}u + begin + step) * ${E}u + column] = ${Array.from({ length: groups }, (_, g) => `parts[i + ${g * T * C}u]`).join(' + ')}; }`,
-        `    }`,
-      ),
-      repeat(channelLoads, (k) => everyLane(k, T * C, `x_tile[lane + ${k * lanes}u] = next_x${k}; delta_tile[lane + ${k * lanes}u] = next_delta${k};`)),
-      repeat(quadLoads, (k) => everyLane(k, T * Q, names.map((v) => `${v}_tile[lane + ${k * lanes}u] = next_${v}${k};`).join(' '))),
+      // an invocation puts new operands where it has read the old ones
+      rounds(channelItems, (k) => {
+        const i = `lane + ${k * lanes}u`;
+        return lines(
+          y !== undefined && `
+      let t = (${i}) / ${Q}u;
+      let sum = skip * x_tile[${i}] + ${Array.from({ length: groups }, (_, g) => `parts[${i} + ${g * channelItems}u]`).join(' + ')};
+      put_y((sequence * ${L}u + begin + ready_first + t) * ${E}u + channel, select(0u, live, t < ready), sum);`,
+          `      x_tile[${i}] = next_x${k};`,
+          `      delta_tile[${i}] = next_delta${k};`,
+        );
+      }),
+      rounds(stateItems, (k) => names.map((v) => `${v}_tile[lane + ${k * lanes}u] = next_${v}${k};`).join(' ')),
       `    ready_first = first;`,
-      `    ready_end = end;`,
+      `    ready = end - min(first, end);`,
       `    workgroupBarrier();`,
       `  }`,
-      last !== undefined && `  if (segment == ${segments.count - 1}u) {\n${eachState((h, n) => `all_last[(sequence * ${E}u + channel) * ${N}u + ${n}] = ${h};`)}\n  }`,
+      last !== undefined && lines(
+        `  if (segment == ${segments.count - 1}u) {`,
+        eachState((n) => `    if (live > 0u && n0 + ${n}u < ${N}u) { all_last[(sequence * ${E}u + channel) * ${N}u + n0 + ${n}u] = h${n}; }`),
+        `  }`,
+      ),
       ends !== undefined && lines(
         `  let place = sequence * ${segments.count}u + segment;`,
-        eachState((h, n) => `all_ends[(place * ${N}u + ${n}) * ${E}u + channel] = ${h};`),
-        `  if (live && quad0 == 0u) { all_totals[place * ${E}u + channel] = total; }`,
+        stored('ends', 'place'),
+        `  put_totals(place * ${E}u + channel, select(0u, live, group == 0u), total);`,
       ),
       `}`,
     ),
   });
 }
+
+const JOIN = 64;
 
 /**
  * From the states that segments end with when they begin with 0 to the states that they really begin with, written over them: one invocation for
@@ -192,10 +217,10 @@ export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { n
   dispatch({
     name,
     bindings: { all_a: a, all_states: states, all_totals: totals },
-    tasks: Math.ceil((B * N * E) / SIZE),
+    tasks: Math.ceil((B * N * E) / JOIN),
     code: `
-@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = task_of(group) * ${SIZE}u + lane;
+@compute @workgroup_size(${JOIN}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = task_of(group) * ${JOIN}u + lane;
   if (i >= ${B * N * E}u) { return; }
   let channel = i % ${E}u;
   let n = i / ${E}u % ${N}u;
@@ -206,8 +231,9 @@ export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { n
     let place = sequence * ${count}u + ${reverse ? `${count - 1}u - k` : 'k'};
     let at = (place * ${N}u + n) * ${E}u + channel;
     let grown = all_states[at];
+    let total = all_totals[place * ${E}u + channel];
     all_states[at] = h;
-    h = exp2(rate * all_totals[place * ${E}u + channel]) * h + grown;
+    h = exp2(rate * total) * h + grown;
   }
 }`,
   });

@@ -1,16 +1,15 @@
 /** Pieces of WGSL that the kernels of the selective scan share. */
 import type { GpuBinding, Operand } from '#engine/fused-op.ts';
 import { sizeOf } from '#engine/tensor-spec.ts';
-
-/** Vectors of 2 or 4 neighbours along the last axis of a tensor. */
-export type Width = 2 | 4;
+import { bind, vector, type Width } from '#engine/webgpu/matmul-operands.ts';
+import { f32 } from '#engine/webgpu/wgsl.ts';
 
 /**
- * How a tensor is bound for `loadVector`: as vectors where its rows are whole vectors. The binding's name is `all_` and the tensor's, so
+ * How a tensor is bound for `loadVector`: as vectors of neighbours along its last axis where its rows are whole vectors. The binding's name is `all_` and the tensor's, so
  * that it is no component of a vector and no local variable.
  */
 export function vectors(operand: Operand, width: Width): GpuBinding {
-  return operand.shape.at(-1)! % width === 0 ? { operand, as: `vec${width}<f32>` } : operand;
+  return operand.shape.at(-1)! % width === 0 ? bind(operand, width) : operand;
 }
 
 /**
@@ -21,15 +20,21 @@ export function loadVector(name: string, operand: Operand, width: Width): string
   const n = sizeOf(operand.shape);
   const element = (at: string, last: number) => `all_${name}[min(${at}, ${last}u)]`;
   const value = operand.shape.at(-1)! % width === 0
-    ? `select(vec${width}f(0), ${element(`at / ${width}u`, n / width - 1)}, live > 0u)`
-    : `vec${width}f(${Array.from({ length: width }, (_, i) => `select(0f, ${element(`at + ${i}u`, n - 1)}, live > ${i}u)`).join(', ')})`;
-  return `fn ${name}_at(at: u32, live: u32) -> vec${width}f { return ${value}; }`;
+    ? `select(${vector(width)}(0), ${element(`at / ${width}u`, n / width - 1)}, live > 0u)`
+    : `${vector(width)}(${Array.from({ length: width }, (_, i) => `select(0f, ${element(`at + ${i}u`, n - 1)}, live > ${i}u)`).join(', ')})`;
+  return `fn ${name}_at(at: u32, live: u32) -> ${vector(width)} { return ${value}; }`;
 }
 
 /** fn put_name(at, live, v): stores the first `live` elements. */
 export function storeVector(name: string, operand: Operand, width: Width): string {
-  const head = `fn put_${name}(at: u32, live: u32, v: vec${width}f) {`;
+  const head = `fn put_${name}(at: u32, live: u32, v: ${vector(width)}) {`;
   if (operand.shape.at(-1)! % width === 0) return `${head} if (live > 0u) { all_${name}[at / ${width}u] = v; } }`;
   const parts = Array.from({ length: width }, (_, i) => `if (live > ${i}u) { all_${name}[at + ${i}u] = v[${i}]; }`);
   return `${head} ${parts.join(' ')} }`;
+}
+
+/** fn rates_of(channel, n, live): state n's column of a [E, N] for `width` neighbouring channels, for use with exp2. */
+export function columnOfRates(E: number, N: number, width: Width): string {
+  const parts = Array.from({ length: width }, (_, i) => `select(0f, all_a[min((channel + ${i}u) * ${N}u + n, ${E * N - 1}u)], live > ${i}u && n < ${N}u)`);
+  return `fn rates_of(channel: u32, n: u32, live: u32) -> ${vector(width)} { return ${f32(Math.LOG2E)} * ${vector(width)}(${parts.join(', ')}); }`;
 }

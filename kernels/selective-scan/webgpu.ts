@@ -5,7 +5,7 @@ import { sizeOf } from '#engine/tensor-spec.ts';
 import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { ScanAttrs } from './op.ts';
 import { scanSizes, type ScanSizes } from './sizes.ts';
-import { backwardSweepKernel, gradientTile } from './webgpu-gradient.ts';
+import { backwardSweepKernel, blocksInTurn, gradientTile } from './webgpu-gradient.ts';
 import { joinSegments, sweepKernel, type Segments, type Sweep } from './webgpu-sweep.ts';
 
 /** invocations, of 8 states each, from which on segments would not pay: the sweep that finds the states between them costs half as much again */
@@ -60,12 +60,17 @@ export function selectiveScanWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs):
   forward(lowering, inputs, chunk, { y, last, starts });
 }
 
-export function selectiveScanGradientWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs): void {
+/** Bytes that states before chunks may take. */
+const ROOM = 2 ** 30;
+
+/** Where `room` is enough, chunks are no longer than what registers hold: nobody then walks through them first, which takes twice as long as to keep more states. */
+export function selectiveScanGradientWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs, room = ROOM): void {
   const { inputs: [dy, x, delta, a, b, c, d, kept], outputs } = lowering;
   const scanned = [x, delta, a, b, c, d];
   const given = Math.min(attrs.chunk, x.shape[1]);
-  const tile = gradientTile(scanSizes(scanned, given));
-  const chunk = Math.min(given, tile.longestChunk);
+  const { steps, longestChunk } = gradientTile(scanSizes(scanned, given));
+  const short = scanSizes(scanned, Math.min(given, steps));
+  const chunk = Math.min(given, 4 * short.B * short.chunks * short.N * short.E <= room ? steps : longestChunk);
   const sizes = scanSizes(scanned, chunk);
   const { B, E, N } = sizes;
   checkStates(sizes);
@@ -77,18 +82,18 @@ export function selectiveScanGradientWebgpu(lowering: WebgpuLowering, attrs: Sca
   const segments = segmentsOf(sizes, chunk);
   const entry = segmentEntries(lowering, { sizes, segments, reverse: true, x: dy, delta, a, b: c });
   const [dx, dDelta, da, db, dc, dd] = outputs.map(wanted);
-  const blocks = Math.ceil(E / (4 * tile.quads));
+  const { shares: count } = blocksInTurn(sizes);
   const sums: ShareSum[] = [];
   let words = 0;
   /** room for `count` shares of an output */
-  const room = (out: Operand | undefined, count: number): number | undefined => {
+  const place = (out: Operand | undefined, count: number): number | undefined => {
     if (out === undefined) return undefined;
     const first = words;
     sums.push({ out, count, first });
     words += count * sizeOf(out.shape);
     return first;
   };
-  const at = { da: room(da, B * segments.count), db: room(db, blocks), dc: room(dc, blocks), dd: room(dd, B * segments.count) };
+  const at = { da: place(da, B * segments.count), db: place(db, count), dc: place(dc, count), dd: place(dd, B * segments.count) };
   const shares = lowering.buffer(words);
   backwardSweepKernel(lowering, { sizes, segments, chunk, dy, x, delta, a, b, c, d, starts, entry, dx, dDelta, shares, at });
   if (sums.length > 0) sumShares(lowering, shares, sums);

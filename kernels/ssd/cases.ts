@@ -84,13 +84,21 @@ const largeSizes: readonly Sizes[] = [
 
 /**
  * For the WGSL forms, in few shapes, as software adapters compile slowly: several chunks of several tiles, several tiles of channels and
- * entries, heads that share a task and more tasks than one, rows that are no whole fours; and the shape of training.
+ * entries, heads that share a task and more tasks than one, rows that are no whole fours; heads enough for a walk over the chunks; and
+ * the shape of training.
  */
 const gpuSizes: readonly Sizes[] = [
+  { B: 32, L: 40, H: 4, P: 2, G: 2, N: 3, chunk: 16, decay: 'mixed' },
   { B: 1, L: 290, H: 3, P: 70, G: 1, N: 66, chunk: 140, decay: 'mixed' },
   { B: 2, L: 150, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'ordinary' },
   { B: 2, L: 150, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'strong' },
   { B: 2, L: 150, H: 2, P: 64, G: 1, N: 64, chunk: 64, decay: 'weak' },
+];
+
+/** Sizes in whole sixteens, as subgroup matrices want them: many heads of a group, slices of a head's channels, chunks that end anywhere. */
+const sixteens: readonly Sizes[] = [
+  { B: 1, L: 135, H: 4, P: 32, G: 2, N: 128, chunk: 128, decay: 'mixed' },
+  { B: 2, L: 37, H: 2, P: 80, G: 1, N: 48, chunk: 64, decay: 'ordinary' },
 ];
 
 export const ssdForms: readonly SsdForm[] = ['chunked', 'linear', 'quadratic'];
@@ -100,6 +108,7 @@ export const smallCases: readonly Case[] = inForms(smallSizes, ssdForms, 2);
 export const largeCases: readonly Case[] = inForms(largeSizes, ssdForms, 1);
 export const gpuCases: readonly Case[] = [
   ...inForms(gpuSizes, ['chunked', 'linear'], 2),
+  ...inForms(sixteens, ['chunked'], 2),
   ...inForms([{ B: 1, L: 1, H: 1, P: 1, G: 1, N: 1, chunk: 1, decay: 'ordinary' }, { B: 1, L: 600, H: 2, P: 4, G: 2, N: 4, chunk: 64, decay: 'weak' }], ['linear'], 2),
   ...inForms([{ B: 1, L: 130, H: 2, P: 3, G: 2, N: 5, chunk: 1, decay: 'mixed' }], ['quadratic'], 2),
 ];

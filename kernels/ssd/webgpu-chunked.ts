@@ -3,15 +3,14 @@
  * Letters: X̃ = dt·x, W = decay ∘ C Bᵀ. A head of more than 64 channels is several units of 64: channels do not see each other, so
  * a unit is like a head.
  */
-import type { GpuBinding, GpuCapabilities, Operand, WebgpuLowering } from '#engine/fused-op.ts';
+import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { lines } from '#engine/webgpu/wgsl.ts';
 import type { Sizes } from './sizes.ts';
 import { decayFunctions, decayRows } from './webgpu-decays.ts';
-import { inFours, poolSize, TILE, Tiling, type Source } from './webgpu-tiles.ts';
+import { byColumns, byRows, eachRow, inFours, rowOf, TILE, Tiling, zero, type Product, type Source } from './webgpu-tiles.ts';
 
 /** The sizes of a launch: how sequences are cut into chunks and tiles, and groups into units. */
 export interface Cut extends Sizes {
-  readonly tiling: Tiling;
   readonly chunk: number;
   readonly chunks: number;
   /** of a chunk */
@@ -23,10 +22,10 @@ export interface Cut extends Sizes {
   readonly columns: number;
 }
 
-export function cut(sizes: Sizes, chunk: number, gpu: GpuCapabilities): Cut {
+export function cut(sizes: Sizes, chunk: number): Cut {
   const { L, H, P, G, N } = sizes;
   const parts = Math.ceil(P / TILE);
-  return { ...sizes, tiling: new Tiling(gpu), chunk, chunks: Math.ceil(L / chunk), tiles: Math.ceil(chunk / TILE), parts, units: (H / G) * parts, columns: Math.ceil(N / TILE) };
+  return { ...sizes, chunk, chunks: Math.ceil(L / chunk), tiles: Math.ceil(chunk / TILE), parts, units: (H / G) * parts, columns: Math.ceil(N / TILE) };
 }
 
 /** Workgroups that keep a large GPU busy. */
@@ -37,20 +36,6 @@ export function unitsPerTask({ units }: Cut, tasksPerUnit: number): number {
   let per = Math.min(units, 8);
   while (per > 2 && tasksPerUnit * Math.ceil(units / per) < ENOUGH) per = Math.ceil(per / 2);
   return per;
-}
-
-/** A kernel on tiles: its declarations and the body of main, which knows `task`, `lane`, `tx`, `ty`. */
-export function tileKernel(tiling: Tiling, pool: number, declarations: readonly string[], body: string): string {
-  return lines(
-    `var<workgroup> pool: array<vec4f, ${pool}>;`,
-    declarations,
-    `@compute @workgroup_size(${tiling.size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-    `  let task = task_of(group);`,
-    `  if (task >= TASKS) { return; }`,
-    tiling.place(),
-    body,
-    `}`,
-  );
 }
 
 /** Names a task of (batch, chunk, tile, group, block of `per` units); ends it if the chunk has no such tile. */
@@ -77,23 +62,30 @@ export function unitOf({ H, G, parts }: Cut): string {
   let channel = (first_unit + u) % ${parts}u * ${TILE}u;`;
 }
 
-/** The other tile `k` of a pair. */
-export const otherTile = `  let other_token = start + k * ${TILE}u;
-  let other_rows = min(${TILE}u, length - k * ${TILE}u);
-  let diagonal = k == own;`;
+/** Names the tiles `reading` and `written` of a pair, of which one is `own`. */
+export const pairOf = (reading: string, written: string): string => lines(
+  Object.entries({ reading, written }).map(([side, k]) => `  let ${side}_token = start + ${k} * ${TILE}u;
+  let ${side}_rows = min(${TILE}u, length - ${k} * ${TILE}u);`),
+  `  let diagonal = ${reading === written ? 'true' : `${reading} == ${written}`};`,
+);
 
-/** Where tiles of the operands lie; of the own or the other tile's tokens. */
+type Side = 'own' | 'reading' | 'written';
+
+/** Where tiles of the operands lie. */
 export function sources({ H, P, G, N, chunks }: Cut) {
+  const scaled = (scale: string) => (scale === '' ? {} : { scale: (row: string) => `${scale}[${row}]` });
   return {
     /** x or dy: the unit's channels */
-    channels: (name: string, side: 'own' | 'other', scale = ''): Source => ({
+    channels: (name: string, side: Side, scale = ''): Source => ({
       rows: `${side}_rows`,
-      four: (row, column) => `${scale && `${scale}[${row}] * `}read_${name}(((${side}_token + ${row}) * ${H}u + h) * ${P}u, channel + ${column})`,
+      four: (row, column) => `read_${name}(((${side}_token + ${row}) * ${H}u + h) * ${P}u, channel + ${column})`,
+      ...scaled(scale),
     }),
     /** b or c, from entry `first` on */
-    entries: (name: string, side: 'own' | 'other', { first = '0u', scale = '' } = {}): Source => ({
+    entries: (name: string, side: Side, { first = '0u', scale = '' } = {}): Source => ({
       rows: `${side}_rows`,
-      four: (row, column) => `${scale && `${scale}[${row}] * `}read_${name}(((${side}_token + ${row}) * ${G}u + shared_by) * ${N}u, ${first} + ${column})`,
+      four: (row, column) => `read_${name}(((${side}_token + ${row}) * ${G}u + shared_by) * ${N}u, ${first} + ${column})`,
+      ...scaled(scale),
     }),
     /** a unit's states [B,slots,H,P,N] */
     state: (name: string, slot: string, first = '0u'): Source => ({
@@ -111,68 +103,87 @@ export interface States {
   readonly across: Operand;
 }
 
+/** Tasks that may as well walk over the chunks of a sequence one after the other. */
+const WALKS = 128;
+
 /**
- * States between chunks. `v` and `w` are x and b, backwards dy and c. Two launches: what each chunk adds, Σ_s f_s v_s w_sᵀ with f the
- * decay to the chunk's end times dt (backwards: from its start), and the walk over the chunks. `last`, if asked for, receives
- * the state after the last chunk. undefined where there is one chunk.
+ * States between chunks. `v` and `w` are x and b, backwards dy and c. A chunk adds Σ_s f_s v_s w_sᵀ, f the decay to its end times dt
+ * (backwards: from its start). One launch that walks over the chunks or, where that gives few tasks, a task for each chunk and another
+ * launch for the walk. `last`, if asked for, receives the state after the last chunk. undefined where there is one chunk.
  */
 export function statesBetween(
   { buffer, dispatch }: WebgpuLowering, sizes: Cut, { dt, a, v, w, backwards, last }: { dt: Operand; a: Operand; v: Operand; w: Operand; backwards: boolean; last?: Operand },
 ): States | undefined {
-  const { B, H, P, N, chunks } = sizes;
+  const { B, H, P, N, chunks, parts, columns } = sizes;
   const between = chunks === 1 ? undefined : buffer(B, chunks - 1, H, P, N);
   const slots = chunks - (last === undefined ? 1 : 0);
   if (slots === 0) return undefined;
   const across = buffer(B, slots, H);
-  dispatch(chunkStates({ sizes, dt, a, v, w, backwards, slots, out: between ?? last!, across, ...(between === undefined || last === undefined ? {} : { last }) }));
-  if (slots > 1) dispatch(passStates(sizes, { states: between!, across, backwards, slots, ...(last === undefined ? {} : { last }) }));
+  const run = B * H * parts * columns < WALKS ? 1 : slots;
+  dispatch(chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out: between ?? last!, across, ...(between === undefined || last === undefined ? {} : { last }) }));
+  if (run < slots) dispatch(passStates(sizes, { states: between!, across, backwards, slots, ...(last === undefined ? {} : { last }) }));
   return between === undefined ? undefined : { states: between, across };
 }
 
-/** A task for each (batch, slot, head, tile of P × N). Slot j is chunk j, backwards j + 1; slot chunks−1 goes to `last`. */
-function chunkStates({ sizes, dt, a, v, w, backwards, slots, out, across, last }: {
-  sizes: Cut; dt: Operand; a: Operand; v: Operand; w: Operand; backwards: boolean; slots: number; out: Operand; across: Operand; last?: Operand;
+/**
+ * A task for each (batch, run of slots, head, tile of P × N), which goes through the run's tiles of tokens in the order of time, backwards
+ * against it, and begins with a state of zero. Slot j is chunk j, backwards j + 1; slot chunks−1 goes to `last`.
+ */
+function chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out, across, last }: {
+  sizes: Cut; dt: Operand; a: Operand; v: Operand; w: Operand; backwards: boolean; slots: number; run: number; out: Operand; across: Operand; last?: Operand;
 }) {
-  const { B, L, H, P, G, N, tiling, chunk, chunks, parts, columns } = sizes;
+  const { B, L, H, P, G, N, chunk, chunks, tiles, parts, columns } = sizes;
+  const tiling = new Tiling(16, 'none');
   const [vs, ws, outs] = [inFours('v', v, P), inFours('w', w, N), inFours('out', out, N, 'write')];
   const lasts = last === undefined ? undefined : inFours('last', last, N, 'write');
-  const depth = Math.min(chunk, TILE);
   const { channels, entries } = sources(sizes);
+  const side = backwards ? 'reading' : 'written';
+  const added = { left: byColumns(channels('v', side, 'factor')), right: byColumns(entries('w', side, { first: 'entry' })), depth: Math.min(chunk, TILE) };
   const kept = last === undefined ? slots : chunks - 1;
-  const write = (name: string, slot: string) => tiling.eachRow((i) => `    if (channel + ${tiling.row(i)} < ${P}u) { write_${name}(((${slot} * ${H}u + h) * ${P}u + channel + ${tiling.row(i)}) * ${N}u, entry + 4u * tx, s${i}); }`);
+  const runs = slots / run;
+  const allTiles = (chunks - 1) * tiles + Math.ceil((L - (chunks - 1) * chunk) / TILE);
+  const write = (name: string, slot: string) => eachRow((i) => `    if (channel + ${rowOf(i)} < ${P}u) { write_${name}(((${slot} * ${H}u + h) * ${P}u + channel + ${rowOf(i)}) * ${N}u, entry + 4u * tx, s${i}); }`);
+  const tileOf = (step: string) => `    let i = ${backwards ? `end - 1u - (${step})` : `begin + ${step}`};
+    let chunk = i / ${tiles}u;
+    let ${side}_token = batch * ${L}u + chunk * ${chunk}u + i % ${tiles}u * ${TILE}u;
+    let ${side}_rows = min(${TILE}u, min(${chunk}u, ${L}u - chunk * ${chunk}u) - i % ${tiles}u * ${TILE}u);`;
+  const fetch = (step: string) => lines(`  if (${step} < end - begin) {`, tileOf(step), `    next_dt = dt_of(${side}_token, ${side}_rows, lane % ${TILE / 4}u, h);`, tiling.fetch(added), `  }`);
   return {
     name: backwards ? 'ssd_chunk_state_gradients' : 'ssd_chunk_states',
     bindings: { ...vs.bindings, ...ws.bindings, ...outs.bindings, ...lasts?.bindings, dt_data: dt, a_data: a, across_data: across },
-    tasks: B * slots * H * parts * columns,
-    code: tileKernel(
-      tiling, poolSize([depth], false),
+    tasks: B * runs * H * parts * columns,
+    code: tiling.kernel(
       [decayFunctions(sizes), vs.functions, ws.functions, outs.functions, lasts?.functions ?? '', `var<workgroup> factor: array<f32, ${TILE}>;`],
       lines(
         `  let entry = task % ${columns}u * ${TILE}u;
   let channel = task / ${columns}u % ${parts}u * ${TILE}u;
   let h = task / ${columns * parts}u % ${H}u;
-  let slot = task / ${columns * parts * H}u % ${slots}u;
-  let batch = task / ${columns * parts * H * slots}u;
+  let batch = task / ${columns * parts * H * runs}u;
   let shared_by = h / ${H / G}u;
-  let chunk = slot${backwards ? ' + 1u' : ''};
-  let start = batch * ${L}u + chunk * ${chunk}u;
-  let length = min(${chunk}u, ${L}u - chunk * ${chunk}u);
-  let existing = (length + ${TILE - 1}u) / ${TILE}u;
-  var passed = 0f; // Σ α of the tiles that were worked at`,
-        tiling.zero('s'),
-        `  for (var step = 0u; step < existing; step++) {
-  let k = ${backwards ? 'step' : 'existing - 1u - step'};
-  let own_token = start + k * ${TILE}u;
-  let own_rows = min(${TILE}u, length - k * ${TILE}u);
+  let begin = (task / ${columns * parts * H}u % ${runs}u * ${run}u${backwards ? ' + 1u' : ''}) * ${tiles}u;
+  let end = min(begin + ${run * tiles}u, ${allTiles}u);
+  let a = a_data[h];
+  var passed = 0f; // Σ α of the chunk's tiles so far
+  var next_dt = vec4f(0);`,
+        zero('s'),
+        fetch('0u'),
+        `  for (var step = 0u; step < end - begin; step++) {`,
+        tileOf('step'),
+        `  if (lane < ${TILE / 4}u) { keep_${side}(lane, next_dt, a); }
   workgroupBarrier();
-  load_decays(lane, own_token, own_rows, own_token, own_rows, h);
-  workgroupBarrier();
-  if (lane < ${TILE}u) { factor[lane] = ${backwards ? 'exp(passed + before_and_at(lane))' : 'exp(passed + after(lane)) * own_dt[lane / 4u][lane % 4u]'}; }
-  passed += own_sum(0u, ${TILE / 4}u);`,
-        tiling.productOfBoth('s', channels('v', 'own', 'factor'), entries('w', 'own', { first: 'entry' }), depth),
-        `  }`,
-        `  if (channel == 0u && entry == 0u && lane == 0u) { across_data[(batch * ${slots}u + slot) * ${H}u + h] = exp(passed); }`,
+  if (lane < ${TILE}u) { factor[lane] = ${backwards ? 'exp(before_and_at(lane))' : 'exp(after(lane)) * written_dt[lane / 4u][lane % 4u]'}; }
+  let sum = ${side}_sum(0u, ${TILE / 4}u);
+  let decay = exp(sum);
+  passed += sum;`,
+        eachRow((i) => `  s${i} *= decay;`),
+        tiling.product('s', added, fetch('step + 1u')),
+        `  if (${backwards ? `i % ${tiles}u == 0u` : `i % ${tiles}u == ${tiles - 1}u || i == ${allTiles - 1}u`}) {
+    let slot = chunk${backwards ? ' - 1u' : ''};
+    if (channel == 0u && entry == 0u && lane == 0u) { across_data[(batch * ${slots}u + slot) * ${H}u + h] = exp(passed); }
+    passed = 0f;`,
         lasts === undefined ? write('out', `(batch * ${kept}u + slot)`) : lines(`  if (slot < ${kept}u) {`, write('out', `(batch * ${kept}u + slot)`), `  } else {`, write('last', 'batch'), `  }`),
+        `  }`,
+        `  }`,
       ),
     ),
   };
@@ -215,43 +226,47 @@ ${last === undefined ? '' : `  let at = (batch * ${H}u + h) * ${size}u + i;
  * group, block of units).
  */
 function outputsKernel(sizes: Cut, { x, dt, a, b, c, d, y }: Record<'x' | 'dt' | 'a' | 'b' | 'c' | 'd' | 'y', Operand>, states: Operand | undefined) {
-  const { B, H, P, G, N, tiling, chunk, chunks, tiles, units } = sizes;
+  const { B, H, P, G, N, chunk, chunks, tiles, units } = sizes;
+  const tiling = new Tiling(32, 'over');
   const [xs, bs, cs, ys] = [inFours('x', x, P), inFours('b', b, N), inFours('c', c, N), inFours('y', y, P, 'write')];
   const ss = states === undefined ? undefined : inFours('states', states, N);
   const per = unitsPerTask(sizes, B * chunks * tiles * G);
   const depth = Math.min(chunk, TILE);
   const { channels, entries, state } = sources(sizes);
-  const products = lines(tiling.zero('p'), tiling.productOfRows('p', entries('c', 'own'), entries('b', 'other'), N));
+  const products = lines(zero('p'), tiling.wholeProduct('p', { left: byRows(entries('c', 'reading')), right: byRows(entries('b', 'written')), depth: N }));
+  const inChunk: Product = { left: 'whole', right: byColumns(channels('x', 'written')), depth };
+  const before = { left: byRows(entries('c', 'reading', { scale: 'factor' })), right: byRows(state('states', '(chunk - 1u)')), depth: N };
   return {
     name: 'ssd_outputs',
     bindings: { ...xs.bindings, ...bs.bindings, ...cs.bindings, ...ys.bindings, ...ss?.bindings, dt_data: dt, a_data: a, d_data: d },
     tasks: B * chunks * tiles * G * Math.ceil(units / per),
-    code: tileKernel(
-      tiling, poolSize([depth, N], true),
+    code: tiling.kernel(
       [decayFunctions(sizes), xs.functions, bs.functions, cs.functions, ys.functions, ss?.functions ?? '', `var<workgroup> factor: array<f32, ${TILE}>;`],
       lines(
         tileTask(sizes, per),
+        pairOf('own', 'own'),
         // all heads of a group share C Bᵀ; with several tiles it is made again for each
-        tiles === 1 && lines(`  let other_token = own_token;`, `  let other_rows = own_rows;`, `  let diagonal = true;`, products),
+        tiles === 1 && products,
         `  for (var u = 0u; u < units; u++) {`,
         unitOf(sizes),
-        tiling.zero('y'),
+        zero('y'),
         `  var between = 0f;`,
-        tiles > 1 && lines(`  for (var step = 0u; step <= own; step++) {`, `  let k = own - step;`, otherTile, products),
+        tiles > 1 && lines(`  for (var step = 0u; step <= own; step++) {`, `  let k = own - step;`, pairOf('own', 'k'), products),
+        tiling.fetch(inChunk),
         `  workgroupBarrier();
-  load_decays(lane, own_token, own_rows, other_token, other_rows, h);
+  load_decays(lane, reading_token, reading_rows, written_token, written_rows, h);
   workgroupBarrier();`,
-        decayRows(tiling, 'reading', (i) => tiling.putRow(i, `m * p${i} * other_dt[tx]`)),
-        tiling.productOfColumns('y', undefined, channels('x', 'other'), depth),
-        tiles > 1 && lines(`  if (!diagonal) { between += other_sum(0u, ${TILE / 4}u); }`, `  }`),
+        decayRows((i) => tiling.put(i, `m * p${i} * written_dt[tx]`)),
+        tiling.product('y', inChunk, tiles === 1 && states !== undefined ? lines(`  if (chunk > 0u) {`, tiling.fetch(before), `  }`) : ''),
+        tiles > 1 && lines(`  if (!diagonal) { between += written_sum(0u, ${TILE / 4}u); }`, `  }`),
         states !== undefined && lines(
           `  if (chunk > 0u) {`,
           `  if (lane < ${TILE}u) { factor[lane] = exp(between + before_and_at(lane)); }`,
-          tiling.productOfRows('y', entries('c', 'own', { scale: 'factor' }), state('states', '(chunk - 1u)'), N),
+          tiles === 1 ? tiling.product('y', before) : tiling.wholeProduct('y', before),
           `  }`,
         ),
-        tiling.eachRow((i) => `  if (${tiling.row(i)} < own_rows) {
-    let row = ((own_token + ${tiling.row(i)}) * ${H}u + h) * ${P}u;
+        eachRow((i) => `  if (${rowOf(i)} < own_rows) {
+    let row = ((own_token + ${rowOf(i)}) * ${H}u + h) * ${P}u;
     write_y(row, channel + 4u * tx, fma(vec4f(d_data[h]), read_x(row, channel + 4u * tx), y${i}));
   }`),
         `  }`,
@@ -264,7 +279,7 @@ function outputsKernel(sizes: Cut, { x, dt, a, b, c, d, y }: Record<'x' | 'dt' |
 export function chunkedForward(lowering: WebgpuLowering, sizes: Sizes, chunk: number): void {
   const [x, dt, a, b, c, d] = lowering.inputs;
   const [y, last] = lowering.outputs;
-  const parts = cut(sizes, chunk, lowering.gpu);
+  const parts = cut(sizes, chunk);
   const states = statesBetween(lowering, parts, { dt, a, v: x, w: b, backwards: false, ...(last.used ? { last } : {}) });
   if (y.used) lowering.dispatch(outputsKernel(parts, { x, dt, a, b, c, d, y }, states?.states));
 }

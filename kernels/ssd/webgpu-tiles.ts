@@ -1,28 +1,23 @@
 /**
- * Pieces of WGSL for products of tiles. A result is a tile of 64 × 64, of which an invocation (ty, tx) has `height` rows from height·ty on
- * and columns 4tx … 4tx+3, in named vectors r0, r1, …. Operands pass through `pool` in slices of 16 or 32 of the depth.
+ * Pieces of WGSL for products of tiles. A result is a tile of 64 × 64, of which an invocation (ty, tx) has rows 4ty … 4ty+3 and columns
+ * 4tx … 4tx+3, in named vectors r0 … r3: eight rows would read less from the pool, but took longer on an H100, with half as many
+ * invocations at work. Operands pass through `pool` in slices of the depth: while one is multiplied, the next is on its way from memory
+ * into registers.
  *
  * Tiles whose rows run along the depth lie in the pool row by row, an odd number of vectors apart, and with their rows in the
  * order in which a step of all invocations reads them: then no two lanes meet in a bank. Whoever writes to the pool begins with a barrier.
  */
-import type { GpuBinding, GpuCapabilities, Operand } from '#engine/fused-op.ts';
+import type { GpuBinding, Operand } from '#engine/fused-op.ts';
 import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 
 /** Tokens, channels or state entries in a tile. */
 export const TILE = 64;
-/** vectors from row to row of a whole tile in the pool, and of the whole tile */
+/** rows of an invocation, rows of invocations, invocations */
+const HEIGHT = 4;
+export const DOWN = TILE / HEIGHT;
+const SIZE = 16 * DOWN;
+/** vectors from row to row of a whole tile in the pool */
 const WHOLE_STEP = TILE / 4 + 1;
-const WHOLE = TILE * WHOLE_STEP;
-
-/** How much of a product's depth passes through the pool at a time. */
-const sliceOf = (depth: number) => (depth <= 16 ? 16 : 32);
-const stepOf = (slice: number) => slice / 4 + 1;
-
-/** Vectors in a pool for products of these depths, `tile` if one has a whole tile on its left. */
-export function poolSize(depths: readonly number[], tile: boolean): number {
-  const slice = Math.max(...depths.map(sliceOf));
-  return Math.max(2 * TILE * stepOf(slice), (tile ? WHOLE : 0) + 16 * slice);
-}
 
 /** An operand of rows of `size` floats, bound for reading and writing four at a time from `column` on. Outside a row are zeros. */
 export function inFours(name: string, operand: Operand, size: number, access: 'read' | 'write' | 'both' = 'read'): { bindings: Record<string, GpuBinding>; functions: string } {
@@ -47,158 +42,179 @@ export function inFours(name: string, operand: Operand, size: number, access: 'r
   };
 }
 
-/** A tile in memory: how many rows there are, and four floats of it. */
+/** A tile in memory: how many rows there are, four floats of it, and what a row is multiplied by. */
 export interface Source {
   readonly rows: string;
   readonly four: (row: string, column: string) => string;
+  readonly scale?: (row: string) => string;
 }
 
-/** Where row `row` of a right operand lies in the pool: those that 16 tx read together are neighbours. */
-const RIGHT_SLOT = '(row % 4u) * 16u + row / 4u';
+/** A side of a product: a tile whose rows or whose columns run along the depth. */
+interface Side extends Source {
+  readonly along: boolean;
+}
+export const byRows = (source: Source): Side => ({ ...source, along: true });
+export const byColumns = (source: Source): Side => ({ ...source, along: false });
 
-const inSlices = (depth: number, slice: number, fill: string, step: string): string => `  for (var k0 = 0u; k0 < ${depth}u; k0 += ${slice}u) {
-    workgroupBarrier();
-${fill}
-    workgroupBarrier();
-${step}
-  }`;
+/** r[i, j] += Σ_k left[i, k]·right[k, j]. The left side may be the tile that `put` left in the pool, or its transpose. */
+export interface Product {
+  readonly left: Side | 'whole' | 'turned';
+  readonly right: Side;
+  readonly depth: number;
+}
 
 const xyzw = ['x', 'y', 'z', 'w'] as const;
 
-/** How a tile is shared among the invocations of a workgroup. */
+/** Where row `row` of a right operand lies in the pool: those that 16 tx read together are neighbours. */
+const RIGHT_SLOT = 'row % 4u * 16u + row / 4u';
+
+/** Row i of the invocation. */
+export const rowOf = (i: number): string => `(${HEIGHT}u * ty + ${i}u)`;
+
+/** Text for each row of an invocation. */
+export const eachRow = (text: (i: number) => string): string => repeat(HEIGHT, text);
+
+/** `${r}0`, `${r}1`, …, zero. */
+export const zero = (r: string): string => eachRow((i) => `  var ${r}${i} = vec4f(0);`);
+
+/** Where row `row` of a left operand lies in the pool: those that all ty read together are neighbours. */
+const leftSlot = (row: string): string => `${row} % ${HEIGHT}u * ${DOWN}u + ${row} / ${HEIGHT}u`;
+
+/** How products use the pool: the right side's slice first, then the left side's, then, if there is one, a whole tile. */
 export class Tiling {
-  /** rows of an invocation, a multiple of four */
-  readonly height: number;
-  /** invocations */
-  readonly size: number;
+  /** of the depth: of two in turn, the longer takes fewer barriers and more registers */
+  readonly #slice: 16 | 32;
+  /** vectors from row to row of a slice */
+  readonly #step: number;
+  readonly #left: number;
+  readonly #whole: number;
+  /** vectors */
+  readonly #pool: number;
 
-  /** Eight rows each read least from the pool; software adapters compile half the text sooner. */
-  constructor(gpu: GpuCapabilities) {
-    this.height = gpu.workgroupInvocations >= 512 ? 8 : 4;
-    this.size = (TILE / this.height) * 16;
+  /** `tile`: whether there is a whole tile; `over`: that it may lie where the left side's slices do, as nothing needs it while they are there. */
+  constructor(slice: 16 | 32, tile: 'none' | 'apart' | 'over') {
+    this.#slice = slice;
+    this.#step = slice / 4 + 1;
+    this.#left = TILE * this.#step;
+    this.#whole = tile === 'over' ? this.#left : 2 * this.#left;
+    this.#pool = Math.max(2 * this.#left, tile === 'none' ? 0 : this.#whole + TILE * WHOLE_STEP);
   }
 
-  /** Names the invocation's place. Of 32 lanes, eight lie side by side and four below each other, which reads least from the pool. */
-  place(): string {
-    return `  let tx = lane % 8u + lane / ${this.size / 2}u * 8u;
-  let ty = lane / 8u % ${TILE / this.height}u;`;
-  }
-
-  /** Row i of the invocation. */
-  row(i: number): string {
-    return `${this.height}u * ty + ${i}u`;
-  }
-
-  /** The four of the tile's rows that row i of the invocation is in. */
-  four(i: number): string {
-    return `${this.height / 4}u * ty + ${Math.floor(i / 4)}u`;
-  }
-
-  /** Text for each row of an invocation. */
-  eachRow(text: (i: number) => string): string {
-    return repeat(this.height, text);
-  }
-
-  /** `${r}0`, `${r}1`, …, zero. */
-  zero(r: string): string {
-    return this.eachRow((i) => `  var ${r}${i} = vec4f(0);`);
-  }
-
-  /** Fills pool[offset …] with rows of `slice` floats from k0 on. */
-  #fillAlong(offset: number, slot: string, slice: number, { rows, four }: Source): string {
-    return `    for (var e = lane; e < ${TILE * (slice / 4)}u; e += ${this.size}u) {
-      let row = e / ${slice / 4}u;
-      let column = e % ${slice / 4}u;
-      var v = vec4f(0);
-      if (row < ${rows}) { v = ${four('row', '(k0 + 4u * column)')}; }
-      pool[${offset}u + (${slot}) * ${stepOf(slice)}u + column] = v;
-    }`;
-  }
-
-  /** Fills pool[offset …] with `slice` rows from k0 on, of 64 floats. */
-  #fillAcross(offset: number, slice: number, { rows, four }: Source): string {
-    return `    for (var e = lane; e < ${16 * slice}u; e += ${this.size}u) {
-      let row = k0 + e / 16u;
-      let column = e % 16u;
-      var v = vec4f(0);
-      if (row < ${rows}) { v = ${four('row', '(4u * column)')}; }
-      pool[${offset}u + e] = v;
-    }`;
-  }
-
-  /** Where row `row` of a left operand lies in the pool: those that all ty read together are neighbours. */
-  #leftSlot(): string {
-    return `row % ${this.height}u * ${TILE / this.height}u + row / ${this.height}u`;
-  }
-
-  #left(i: number, step: number): string {
-    return `pool[(${(i * TILE) / this.height}u + ty) * ${step}u`;
-  }
-
-  /** r[i, j] += Σ_k a[i, k]·b[j, k]: rows of both run along the depth. */
-  productOfRows(r: string, a: Source, b: Source, depth: number): string {
-    const slice = sliceOf(depth);
-    const step = stepOf(slice);
-    return inSlices(
-      depth, slice, lines(this.#fillAlong(0, this.#leftSlot(), slice, a), this.#fillAlong(TILE * step, RIGHT_SLOT, slice, b)),
-      lines(
-        `    for (var k = 0u; k < ${slice / 4}u; k++) {`,
-        this.eachRow((i) => `      let a${i} = ${this.#left(i, step)} + k];`),
-        repeat(4, (j) => lines(`      let b${j} = pool[${TILE * step + j * 16 * step}u + tx * ${step}u + k];`, this.eachRow((i) => `      ${r}${i}.${xyzw[j]} += dot(a${i}, b${j});`))),
-        `    }`,
-      ),
+  /** The kernel: its declarations and the body of main, which knows `task`, `lane` and the invocation's place `tx`, `ty`. */
+  kernel(declarations: readonly string[], body: string): string {
+    return lines(
+      `var<workgroup> pool: array<vec4f, ${this.#pool}>;`,
+      declarations,
+      `@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
+      `  let task = task_of(group);`,
+      `  if (task >= TASKS) { return; }`,
+      // of 32 lanes, eight lie side by side and four below each other, which reads least from the pool
+      `  let tx = lane % 8u + lane / ${SIZE / 2}u * 8u;`,
+      `  let ty = lane / 8u % ${DOWN}u;`,
+      repeat(2 * this.#loads, (e) => `  var next${e} = vec4f(0);`),
+      body,
+      `}`,
     );
   }
 
-  /** r[i, j] += Σ_k a[i, k]·b[k, j]. Without `a`, it is the tile that `putRow` left in the pool. */
-  productOfColumns(r: string, a: Source | undefined, b: Source, depth: number): string {
-    const slice = sliceOf(depth);
-    const step = a === undefined ? WHOLE_STEP : stepOf(slice);
-    return inSlices(
-      depth, slice, lines(a !== undefined && this.#fillAlong(0, this.#leftSlot(), slice, a), this.#fillAcross(TILE * step, slice, b)),
-      lines(
-        `    for (var k = 0u; k < ${slice / 4}u; k++) {`,
-        repeat(4, (u) => `      let b${u} = pool[${TILE * step + 16 * u}u + k * 64u + tx];`),
-        this.eachRow((i) => lines(
-          `      let a${i} = ${this.#left(i, step)} + k${a === undefined ? ' + k0 / 4u' : ''}];`,
-          `      ${r}${i} += ${xyzw.map((k, u) => `a${i}.${k} * b${u}`).join(' + ')};`,
-        )),
-        `    }`,
-      ),
+  /** Vectors of a side's slice that each invocation moves. */
+  get #loads(): number {
+    return (16 * this.#slice) / SIZE;
+  }
+
+  /** Text for each vector of the slice from k0 on that the invocation moves: the variable `next`, `row` of the source and `column` in fours. */
+  #eachMoved({ left, right }: Product, k0: string, text: (side: Side, next: string, isLeft: boolean) => string): string {
+    return lines([left, right].flatMap((side, s) => (typeof side === 'string' ? [] : Array.from({ length: this.#loads }, (_, e) => {
+      const index = `(lane + ${e * SIZE}u)`;
+      const place = side.along ? `let row = ${index} / ${this.#slice / 4}u; let column = ${index} % ${this.#slice / 4}u;` : `let row = ${k0} + ${index} / 16u; let column = ${index} % 16u;`;
+      return `    { ${place} ${text(side, `next${s * this.#loads + e}`, s === 0)} }`;
+    }))));
+  }
+
+  /** Starts to read the slice of a product from k0 on, the first unless said. */
+  fetch(product: Product, k0 = '0u'): string {
+    return this.#eachMoved(product, k0, ({ rows, four, along }, next) => `${next} = vec4f(0); if (row < ${rows}) { ${next} = ${four('row', along ? `(${k0} + 4u * column)` : '(4u * column)')}; }`);
+  }
+
+  /** Moves a slice that was read into the pool. */
+  #keep(product: Product, k0: string): string {
+    return this.#eachMoved(product, k0, ({ scale, along }, next, isLeft) => {
+      const at = along ? `(${isLeft ? leftSlot('row') : RIGHT_SLOT}) * ${this.#step}u + column` : `(row - ${k0}) * 16u + column`;
+      return `pool[${isLeft ? this.#left : 0}u + ${at}] = ${scale === undefined ? next : `${scale('row')} * ${next}`};`;
+    });
+  }
+
+  /** The beginning of row i of the invocation in a tile in the pool. */
+  #row(i: number, first: number, step: number): string {
+    return `pool[${first + i * DOWN * step}u + ty * ${step}u`;
+  }
+
+  /** Adds a product to the results `r`. Its first slice is being read (`fetch`); `next` starts to read what comes after it. */
+  product(r: string, product: Product, next = ''): string {
+    return lines(
+      `  for (var k0 = 0u; k0 < ${product.depth}u; k0 += ${this.#slice}u) {`,
+      `    workgroupBarrier();`,
+      this.#keep(product, 'k0'),
+      `    workgroupBarrier();`,
+      `    if (k0 + ${this.#slice}u < ${product.depth}u) {`,
+      this.fetch(product, `(k0 + ${this.#slice}u)`),
+      next !== '' && lines(`    } else {`, next),
+      `    }`,
+      this.#multiply(r, product),
+      `  }`,
     );
   }
 
-  /** r[i, j] += Σ_k a[k, i]·b[k, j]: columns of both run along the depth, 64 at most. */
-  productOfBoth(r: string, a: Source, b: Source, depth: number): string {
-    const slice = sliceOf(depth);
-    const fours = this.height / 4;
-    return inSlices(
-      depth, slice, lines(this.#fillAcross(0, slice, a), this.#fillAcross(16 * slice, slice, b)),
-      lines(
-        `    for (var k = 0u; k < ${slice}u; k++) {`,
-        repeat(fours, (q) => `      let left${q} = pool[k * 16u + ${fours}u * ty + ${q}u];`),
-        `      let right = pool[${16 * slice}u + k * 16u + tx];`,
-        this.eachRow((i) => `      ${r}${i} += left${Math.floor(i / 4)}.${xyzw[i % 4]} * right;`),
-        `    }`,
-      ),
-    );
+  /** Reads and adds a product. */
+  wholeProduct(r: string, product: Product): string {
+    return lines(this.fetch(product), this.product(r, product));
+  }
+
+  /** Adds the product of the slice that is in the pool. */
+  #multiply(r: string, { left, right }: Product): string {
+    const rows = eachRow((i) => `      let a${i} = ${left === 'whole' ? `${this.#row(i, this.#whole, WHOLE_STEP)} + k0 / 4u` : this.#row(i, this.#left, this.#step)} + k];`);
+    // what the left side has for the rows of the invocation, at a step u of the depth
+    const column = (u: number) => (left === 'turned' ? `${this.#whole}u + (${leftSlot(`(k0 + 4u * k + ${u}u)`)}) * ${WHOLE_STEP}u` : `${this.#left}u + (4u * k + ${u}u) * 16u`);
+    const text = left === 'turned' || (left !== 'whole' && !left.along)
+      // columns of both run along the depth
+      ? repeat(4, (u) => lines(
+        `      let a${u} = pool[${column(u)} + ty];`,
+        `      let b${u} = pool[(4u * k + ${u}u) * 16u + tx];`,
+        eachRow((i) => `      ${r}${i} = fma(vec4f(a${u}.${xyzw[i]}), b${u}, ${r}${i});`),
+      ))
+      : right.along
+        ? lines(rows, xyzw.map((c, u) => lines(
+          `      let b${u} = pool[${u * 16 * this.#step}u + tx * ${this.#step}u + k];`,
+          eachRow((i) => `      ${r}${i}.${c} = ${xyzw.reduce((sum, k) => `fma(a${i}.${k}, b${u}.${k}, ${sum})`, `${r}${i}.${c}`)};`),
+        )))
+        : lines(rows, repeat(4, (u) => lines(
+          `      let b${u} = pool[${16 * u}u + k * 64u + tx];`,
+          eachRow((i) => `      ${r}${i} = fma(vec4f(a${i}.${xyzw[u]}), b${u}, ${r}${i});`),
+        )));
+    return lines(`    for (var k = 0u; k < ${this.#slice / 4}u; k++) {`, text, `    }`);
   }
 
   /** Leaves row i of a tile of results in the pool, after a barrier: the left side of a product. */
-  putRow(i: number, value: string): string {
-    return `  ${this.#left(i, WHOLE_STEP)} + tx] = ${value};`;
-  }
-
-  /** After this, row_sum(row) is the sum over a whole row of what invocations give, until the next. Needs rowSumFunctions. */
-  putRows(value: (i: number) => string): string {
-    return lines(`  workgroupBarrier();`, this.eachRow((i) => `  partials[(${this.row(i)}) * 17u + tx] = ${value(i)};`), `  workgroupBarrier();`);
+  put(i: number, value: string): string {
+    return `  ${this.#row(i, this.#whole, WHOLE_STEP)} + tx] = ${value};`;
   }
 }
 
-/** Sums over the columns of a tile, one number from each row of each invocation. */
-export const rowSumFunctions = `var<workgroup> partials: array<f32, ${TILE * 17}>;
-fn row_sum(row: u32) -> f32 {
-  var sum = 0f;
-  for (var k = 0u; k < 16u; k++) { sum += partials[row * 17u + k]; }
-  return sum;
-}`;
+/**
+ * After this, row_sum(n, row) is the sum over a whole row of the n-th number that invocations give for each of their rows, until the pool
+ * is used again. One number leaves a whole tile apart in the pool as it is, three do not. Needs rowSumFunction.
+ */
+export const putRows = (...values: ((i: number) => string)[]): string => lines(
+  `  workgroupBarrier();`,
+  values.map((value, n) => `  pool[(${16 * n}u + ty) * 17u + tx] = vec4f(${[0, 1, 2, 3].map(value).join(', ')});`),
+  `  workgroupBarrier();`,
+);
+
+export const rowSumFunction = lines(
+  `fn row_sum(n: u32, row: u32) -> f32 {
+  let first = (16u * n + row / 4u) * 17u;
+  var sum = vec4f(0);`,
+  repeat(16, (k) => `  sum += pool[first + ${k}u];`),
+  `  return dot(sum, vec4f(vec4u(0, 1, 2, 3) == vec4u(row % 4u)));
+}`,
+);
