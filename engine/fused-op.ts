@@ -58,7 +58,7 @@ export interface GpuCapabilities {
 }
 
 /** A tensor bound to a kernel: as array<f32> (array<i32> where its dtype is int32) unless another element type is named. */
-export type GpuBinding = Operand | { readonly operand: Operand; readonly as: 'f32' | 'i32' | 'u32' | 'vec2<f32>' | 'vec4<f32>' };
+export type GpuBinding = Operand | { readonly operand: Operand; readonly as: 'f32' | 'i32' | 'u32' | 'vec2<f32>' | 'vec4<f32>' | 'vec4<f16>' };
 
 /** One launch of a WGSL kernel. */
 export interface GpuKernel {

@@ -3,7 +3,7 @@ import type { WebgpuLowering } from '#engine/fused-op.ts';
 import { sizesOf } from './sizes.ts';
 import { chunkedForward } from './webgpu-chunked.ts';
 import { chunkedGradient } from './webgpu-gradient.ts';
-import { walkFor, walkForward } from './webgpu-matrix.ts';
+import { byMatrices, matrixForward } from './webgpu-matrix.ts';
 import { MOST_ENTRIES, recurrence, recurrenceGradient } from './webgpu-recurrence.ts';
 import { TILE } from './webgpu-tiles.ts';
 
@@ -14,9 +14,8 @@ const chunkFor = (chunk: number, N: number) => (chunk === 0 && N > MOST_ENTRIES 
 export function ssdWebgpu(lowering: WebgpuLowering, attrs: { readonly chunk: number }): void {
   const sizes = sizesOf(lowering.inputs);
   const chunk = chunkFor(attrs.chunk, sizes.N);
-  const walk = chunk === 0 ? undefined : walkFor(sizes, chunk, lowering.gpu);
   if (chunk === 0) recurrence(lowering, sizes);
-  else if (walk !== undefined) walkForward(lowering, sizes, walk);
+  else if (byMatrices(sizes, chunk, lowering.gpu)) matrixForward(lowering, sizes);
   else chunkedForward(lowering, sizes, chunk);
 }
 
