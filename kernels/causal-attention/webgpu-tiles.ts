@@ -15,10 +15,8 @@ export const SIZE = ACROSS * DOWN;
 const DEPTH = 16;
 /** how much of a slice is one pass through the text of an inner loop */
 const UNROLL = 8;
-/** vec4s from one row of the tile to the next: one more than needed, so that neighbouring rows lie in different banks */
-export const PITCH = BLOCK / 4 + 1;
-/** and of a slice: eight neighbours write to four rows, two quads in each */
-const SLICE_PITCH = BLOCK / 4 + 2;
+/** vec4s of a row of the tile, and of a slice: eight neighbours read within one. With padding they would write a little faster, but two workgroups would not fit into 48 KiB. */
+export const PITCH = BLOCK / 4;
 const COMPONENTS = ['x', 'y', 'z', 'w'];
 const FOUR = [0, 1, 2, 3];
 
@@ -146,16 +144,16 @@ export function products(sum: string, rows: Side, columns: Side, left: Rows, rig
   // a slice of a factor is a block of 4 tokens by 4 channels for each half of the workgroup
   const half = SIZE / 2;
   const block = (text: (factor: Rows, base: number) => string) =>
-    `{ let step = lane % ${deep}u; let line = lane % ${half}u / ${deep}u; if (lane < ${half}u) { ${text(left, 0)} } else { ${text(right, DEPTH * SLICE_PITCH)} } }`;
+    `{ let step = lane % ${deep}u; let line = lane % ${half}u / ${deep}u; if (lane < ${half}u) { ${text(left, 0)} } else { ${text(right, DEPTH * PITCH)} } }`;
   return {
     count: slicesOf(C),
     registers: 4,
     fetch: (at) => block(({ name, first }) => FOUR.map((q) => `next${q} = ${name}_at(head, ${first} + line * 4u + ${q}u, ${at} * ${deep}u + step);`).join(' ')),
     // the order of the depth does not matter: channels 0, 4, … of the slice come first, which puts neighbours' into different banks
-    keep: block((_, base) => FOUR.map((c) => `parts[${base}u + (step + ${c * deep}u) * ${SLICE_PITCH}u + line] = vec4f(${FOUR.map((q) => `next${q}[${c}]`).join(', ')});`).join(' ')),
+    keep: block((_, base) => FOUR.map((c) => `parts[${base}u + (step + ${c * deep}u) * ${PITCH}u + line] = vec4f(${FOUR.map((q) => `next${q}[${c}]`).join(', ')});`).join(' ')),
     multiply: (at) =>
       multiplying(at, diagonal, rows, columns, 1, (p, wanted) =>
-        outer(sum, rows, columns, (i) => `parts[${p} * ${SLICE_PITCH}u + ${quad(rows, i)}]`, (j) => `parts[${DEPTH * SLICE_PITCH}u + ${p} * ${SLICE_PITCH}u + ${quad(columns, j)}]`, wanted)),
+        outer(sum, rows, columns, (i) => `parts[${p} * ${PITCH}u + ${quad(rows, i)}]`, (j) => `parts[${DEPTH * PITCH}u + ${p} * ${PITCH}u + ${quad(columns, j)}]`, wanted)),
   };
 }
 
@@ -216,7 +214,7 @@ ${product.multiply('at')}
 /** Workgroup memory. */
 export const declarations = `
 var<workgroup> tile: array<vec4f, ${BLOCK * PITCH}>;
-var<workgroup> parts: array<vec4f, ${2 * DEPTH * SLICE_PITCH}>;`;
+var<workgroup> parts: array<vec4f, ${2 * DEPTH * PITCH}>;`;
 
 /** Registers for a slice on its way. */
 export const slices = (products: readonly Product[]): string => repeat(Math.max(...products.map((s) => s.registers)), (i) => `var next${i} = vec4f();`);

@@ -73,13 +73,13 @@ export function attentionWebgpu(lowering: WebgpuLowering): void {
   const next = `if (whole) {\n${scores(`(j0 + ${BLOCK}u)`).fetch('0u')}\n}`;
   /** combines an invocation's scores of a quad of queries */
   const ofKeys = (j: number, combine: (a: string, b: string) => string) => [0, 1, 2, 3].map((r) => `s${r}_${j}`).reduce(combine);
-  /** combines a statistic of queries over the invocations that have them, in the same order everywhere */
+  /** combines a statistic of queries over the invocations that have them, in the same order everywhere; needs the tile until the next barrier */
   const combined = (name: string, combine: (a: string, b: string) => string) => lines(
-    eachQuad(queries, (j) => `statistics[down * ${PITCH}u + ${quad(queries, j)}] = ${name}${j};`),
+    eachQuad(queries, (j) => `tile[down * ${PITCH}u + ${quad(queries, j)}] = ${name}${j};`),
     'workgroupBarrier();',
     eachQuad(queries, (j) => lines(
-      `${name}${j} = statistics[${quad(queries, j)}];`,
-      repeat(DOWN - 1, (d) => `${name}${j} = ${combine(`${name}${j}`, `statistics[${PITCH * (d + 1)}u + ${quad(queries, j)}]`)};`),
+      `${name}${j} = tile[${quad(queries, j)}];`,
+      repeat(DOWN - 1, (d) => `${name}${j} = ${combine(`${name}${j}`, `tile[${PITCH * (d + 1)}u + ${quad(queries, j)}]`)};`),
     )),
   );
   const max = (a: string, b: string) => `max(${a}, ${b})`;
@@ -91,7 +91,6 @@ export function attentionWebgpu(lowering: WebgpuLowering): void {
     tasks: B * H * blocks * slabs,
     code: lines(
       declarations,
-      `var<workgroup> statistics: array<vec4f, ${DOWN * PITCH}>;`,
       reader('q', L, H, K, productsReach(K)),
       reader('k', L, H, K, productsReach(K)),
       y.used && [reader('v', L, H, P, reachOf(P, slabs)), writer('result', L, H, P)],
@@ -116,6 +115,7 @@ export function attentionWebgpu(lowering: WebgpuLowering): void {
       eachSum(keys, queries, (r, j) => `s${r}_${j} = exp2((s${r}_${j} - high${j}) * ${c});`),
       eachQuad(queries, (j) => `total${j} = total${j} * kept${j} + ${ofKeys(j, add)};`),
       y.used && [
+        'workgroupBarrier();',
         eachSum(keys, queries, (r, j) => `${score(keys, r, queries, j)} = s${r}_${j};`),
         eachSum(queries, outputs, (r, g) => `y${r}_${g} *= kept${r >> 2}[${r & 3}];`),
         multiply(weighted, next),

@@ -133,7 +133,7 @@ function chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out, across, l
   sizes: Cut; dt: Operand; a: Operand; v: Operand; w: Operand; backwards: boolean; slots: number; run: number; out: Operand; across: Operand; last?: Operand;
 }) {
   const { B, L, H, P, G, N, chunk, chunks, tiles, parts, columns } = sizes;
-  const tiling = new Tiling(16, 'none');
+  const tiling = new Tiling(16, false);
   const [vs, ws, outs] = [inFours('v', v, P), inFours('w', w, N), inFours('out', out, N, 'write')];
   const lasts = last === undefined ? undefined : inFours('last', last, N, 'write');
   const { channels, entries } = sources(sizes);
@@ -227,7 +227,7 @@ ${last === undefined ? '' : `  let at = (batch * ${H}u + h) * ${size}u + i;
  */
 function outputsKernel(sizes: Cut, { x, dt, a, b, c, d, y }: Record<'x' | 'dt' | 'a' | 'b' | 'c' | 'd' | 'y', Operand>, states: Operand | undefined) {
   const { B, H, P, G, N, chunk, chunks, tiles, units } = sizes;
-  const tiling = new Tiling(32, 'over');
+  const tiling = new Tiling(16);
   const [xs, bs, cs, ys] = [inFours('x', x, P), inFours('b', b, N), inFours('c', c, N), inFours('y', y, P, 'write')];
   const ss = states === undefined ? undefined : inFours('states', states, N);
   const per = unitsPerTask(sizes, B * chunks * tiles * G);

@@ -72,7 +72,7 @@ function pairsKernel(
   { dx, db, dc, states, dStates, sums, wanted, per }: { dx: Operand; db: Operand; dc: Operand; states?: States; dStates?: States; sums: Operand; wanted: Wanted; per: number },
 ) {
   const { B, H, P, G, N, chunk, chunks, tiles, units } = sizes;
-  const tiling = new Tiling(16, 'apart');
+  const tiling = new Tiling(16);
   const { channels, entries, state } = sources(sizes);
   const [depth, width] = [Math.min(chunk, TILE), Math.min(P, TILE)];
   const [reads, writes] = [role !== 'written', role !== 'reading'];
@@ -130,6 +130,9 @@ function pairsKernel(
     `  }`,
   );
 
+  /** products with states need the place of dP, which is put there again for each that it is a factor of */
+  const putG = lines(`  workgroupBarrier();`, eachRow((i) => tiling.put(i, `g${i}`)));
+
   const pair = lines(
     (ofX || ofRows || ofColumns) && lines(zero('p'), tiling.wholeProduct('p', products)),
     (ofDc || ofDb) && zero('g'),
@@ -142,6 +145,18 @@ function pairsKernel(
     tiles > 1
       ? `  let between = between_of[u];\n  let beyond = between + select(${role === 'reading' ? 'written' : 'reading'}_sum(0u, ${TILE / 4}u), 0f, diagonal);`
       : `  let between = 0f;\n  let beyond = 0f;`,
+    ofX && lines(
+      zero('s'),
+      after && eachRow((i) => `  var after${i} = 0f;`),
+      fromAfter && lines(
+        `  if (${lastWritten}) {`,
+        `  if (lane < ${TILE}u) { factor[lane] = exp(beyond + after(lane)); }`,
+        tiling.product('s', afterToX, tiling.fetch(toX)),
+        after && eachRow((i) => `  after${i} = dot(s${i}, ${atRow('x', i)});`),
+        `  }`,
+      ),
+      `  workgroupBarrier();`,
+    ),
     // w becomes w ∘ dw
     decayRows((i) => lines(
       ofW && `  w${i} *= m * written_dt[tx];`,
@@ -183,15 +198,6 @@ function pairsKernel(
       keepSum(sizes, PLANES.rows, 'row_sum(0u, lane)', 'diagonal'),
     ),
     ofX && lines(
-      zero('s'),
-      after && eachRow((i) => `  var after${i} = 0f;`),
-      fromAfter && lines(
-        `  if (${lastWritten}) {`,
-        `  if (lane < ${TILE}u) { factor[lane] = exp(beyond + after(lane)); }`,
-        tiling.product('s', afterToX, tiling.fetch(toX)),
-        after && eachRow((i) => `  after${i} = dot(s${i}, ${atRow('x', i)});`),
-        `  }`,
-      ),
       tiling.product('s', toX),
       dx.used && eachRow((i) => `  if (${rowOf(i)} < own_rows) {
     let row = ((own_token + ${rowOf(i)}) * ${H}u + h) * ${P}u;
@@ -211,10 +217,9 @@ function pairsKernel(
       after && lines(`  if (${lastWritten}) {`, keepSum(sizes, PLANES.after, 'written_dt[lane / 4u][lane % 4u] * row_sum(2u, lane)', 'true'), `  }`),
     ),
     `  }`,
-    (ofDc || ofDb) && lines(`  workgroupBarrier();`, eachRow((i) => tiling.put(i, `g${i}`))),
     (ofDc || before) && eachColumn(sizes, lines(
       zero('s'),
-      ofDc && tiling.wholeProduct('s', toC),
+      ofDc && lines(putG, tiling.wholeProduct('s', toC)),
       before && eachState(lastReading, beforeToC, `exp(${tiles > 1 ? 'between_of[u] + ' : ''}before_and_at(lane))`, 'w', lines(
         eachRow((i) => `  s${i} += w${i};`),
         ofRows && lines(putRows((i) => `dot(w${i}, ${entryAtRow(i)})`), keepSum(sizes, PLANES.before, 'row_sum(0u, lane)', 'entry == 0u')),
@@ -223,6 +228,7 @@ function pairsKernel(
     )),
     ofDb && eachColumn(sizes, lines(
       zero('s'),
+      putG,
       tiling.wholeProduct('s', toB),
       fromAfter && eachState(lastWritten, afterToB, `exp(${tiles > 1 ? 'between_of[u] + ' : ''}after(lane)) * written_dt[lane / 4u][lane % 4u]`, 's', ''),
       keepEntries('db', sizes),

@@ -80,24 +80,22 @@ export const zero = (r: string): string => eachRow((i) => `  var ${r}${i} = vec4
 /** Where row `row` of a left operand lies in the pool: those that all ty read together are neighbours. */
 const leftSlot = (row: string): string => `${row} % ${HEIGHT}u * ${DOWN}u + ${row} / ${HEIGHT}u`;
 
-/** How products use the pool: the right side's slice first, then the left side's, then, if there is one, a whole tile. */
+/** How products use the pool: the right side's slice first, then the left side's or a whole tile: two workgroups must fit into 48 KiB. */
 export class Tiling {
   /** of the depth: of two in turn, the longer takes fewer barriers and more registers */
   readonly #slice: 16 | 32;
   /** vectors from row to row of a slice */
   readonly #step: number;
   readonly #left: number;
-  readonly #whole: number;
   /** vectors */
   readonly #pool: number;
 
-  /** `tile`: whether there is a whole tile; `over`: that it may lie where the left side's slices do, as nothing needs it while they are there. */
-  constructor(slice: 16 | 32, tile: 'none' | 'apart' | 'over') {
+  /** `whole`: whether there is a whole tile, which lies where the left side's slices do. */
+  constructor(slice: 16 | 32, whole = true) {
     this.#slice = slice;
     this.#step = slice / 4 + 1;
     this.#left = TILE * this.#step;
-    this.#whole = tile === 'over' ? this.#left : 2 * this.#left;
-    this.#pool = Math.max(2 * this.#left, tile === 'none' ? 0 : this.#whole + TILE * WHOLE_STEP);
+    this.#pool = this.#left + Math.max(this.#left, whole ? TILE * WHOLE_STEP : 0);
   }
 
   /** The kernel: its declarations and the body of main, which knows `task`, `lane` and the invocation's place `tx`, `ty`. */
@@ -172,9 +170,9 @@ export class Tiling {
 
   /** Adds the product of the slice that is in the pool. */
   #multiply(r: string, { left, right }: Product): string {
-    const rows = eachRow((i) => `      let a${i} = ${left === 'whole' ? `${this.#row(i, this.#whole, WHOLE_STEP)} + k0 / 4u` : this.#row(i, this.#left, this.#step)} + k];`);
+    const rows = eachRow((i) => `      let a${i} = ${left === 'whole' ? `${this.#row(i, this.#left, WHOLE_STEP)} + k0 / 4u` : this.#row(i, this.#left, this.#step)} + k];`);
     // what the left side has for the rows of the invocation, at a step u of the depth
-    const column = (u: number) => (left === 'turned' ? `${this.#whole}u + (${leftSlot(`(k0 + 4u * k + ${u}u)`)}) * ${WHOLE_STEP}u` : `${this.#left}u + (4u * k + ${u}u) * 16u`);
+    const column = (u: number) => (left === 'turned' ? `${this.#left}u + (${leftSlot(`(k0 + 4u * k + ${u}u)`)}) * ${WHOLE_STEP}u` : `${this.#left}u + (4u * k + ${u}u) * 16u`);
     const text = left === 'turned' || (left !== 'whole' && !left.along)
       // columns of both run along the depth
       ? repeat(4, (u) => lines(
@@ -196,13 +194,13 @@ export class Tiling {
 
   /** Leaves row i of a tile of results in the pool, after a barrier: the left side of a product. */
   put(i: number, value: string): string {
-    return `  ${this.#row(i, this.#whole, WHOLE_STEP)} + tx] = ${value};`;
+    return `  ${this.#row(i, this.#left, WHOLE_STEP)} + tx] = ${value};`;
   }
 }
 
 /**
  * After this, row_sum(n, row) is the sum over a whole row of the n-th number that invocations give for each of their rows, until the pool
- * is used again. One number leaves a whole tile apart in the pool as it is, three do not. Needs rowSumFunction.
+ * is used again. One number leaves a whole tile in the pool as it is, three do not. Needs rowSumFunction.
  */
 export const putRows = (...values: ((i: number) => string)[]): string => lines(
   `  workgroupBarrier();`,
