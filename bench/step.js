@@ -64,6 +64,8 @@ async function train(profile) {
   };
   const began = performance.now();
   let [start, host, first, step] = [0, 0, 0, -1];
+  // what goes on in executable.run: data is written, launches are encoded, several steps submitted at once
+  const [wrote, submitted] = values.engine === 'webgpu' ? [timedCalls(globalThis.GPUQueue.prototype, 'writeBuffer'), timedCalls(globalThis.GPUQueue.prototype, 'submit')] : [];
   const names = Array.from({ length: steps + WARM }, (_, epoch) => ({ epoch, segment: 0, index: 0 }));
   for await (const { batch: data } of batches(open, names, batchThreads(values.engine))) {
     step++;
@@ -76,6 +78,7 @@ async function train(profile) {
       profile?.warm();
       start = performance.now();
       host = 0;
+      for (const calls of [wrote, submitted]) if (calls !== undefined) calls.ms = 0;
     }
     const made = performance.now();
     pending.push(executable.run('train', { ...data, hyper: adamWHyper(1e-3, step + 1) }));
@@ -88,7 +91,22 @@ async function train(profile) {
   const peakBytes = executable.peakBytes();
   const device = engine.describe();
   await engine.close();
-  return { ms, hostMs: host / steps, firstMs: first, loss, peakBytes, device };
+  wrote?.end();
+  submitted?.end();
+  return { ms, hostMs: host / steps, writeMs: (wrote?.ms ?? 0) / steps, submitMs: (submitted?.ms ?? 0) / steps, firstMs: first, loss, peakBytes, device };
+}
+
+/** Sums up how long a method takes. */
+function timedCalls(prototype, name) {
+  const method = prototype[name];
+  const calls = { ms: 0, end: () => (prototype[name] = method) };
+  prototype[name] = function (...args) {
+    const began = performance.now();
+    const result = method.apply(this, args);
+    calls.ms += performance.now() - began;
+    return result;
+  };
+  return calls;
 }
 
 const timed = await train(undefined);
@@ -106,15 +124,17 @@ compiled.kernels.forEach((kernel, i) => {
 const table = new Table({ head: ['kernel', 'launches', 'ms per step', 'share'], colAligns: ['left', 'right', 'right', 'right'], style: { head: [], border: [], compact: true } });
 const total = [...rows.values()].reduce((s, r) => s + r.ms, 0);
 for (const [kernel, r] of [...rows].sort((a, b) => b[1].ms - a[1].ms)) table.push([kernel, r.launches, r.ms.toFixed(3), `${((100 * r.ms) / total).toFixed(1)} %`]);
-const { ms, hostMs, firstMs, loss, peakBytes, device } = timed;
+const { ms, hostMs, writeMs, submitMs, firstMs, loss, peakBytes, device } = timed;
 const tokensPerSecond = (1000 * batch * seqLen) / ms;
-const dispatchUs = (1000 * hostMs) / compiled.kernels.length;
+// a submit of several steps counts among the launches that it starts
+const [encodeUs, submitUs] = [hostMs - writeMs - submitMs, submitMs].map((x) => (1000 * x) / compiled.kernels.length);
 if (values.json) {
   const kernels = Object.fromEntries([...rows].sort((a, b) => b[1].ms - a[1].ms));
-  process.stdout.write(`${JSON.stringify({ model: values.model, state, vocabSize, seqLen, batch, pairs, steps, tokensPerSecond, ms, kernelMs: total, busy: total / ms, hostMs, dispatchUs, firstMs, loss, launches: compiled.kernels.length, peakBytes, arenaBytes: compiled.arenaBytes, device, kernels })}\n`);
+  process.stdout.write(`${JSON.stringify({ model: values.model, state, vocabSize, seqLen, batch, pairs, steps, tokensPerSecond, ms, kernelMs: total, busy: total / ms, hostMs, writeMs, encodeUs, submitUs, firstMs, loss, launches: compiled.kernels.length, peakBytes, arenaBytes: compiled.arenaBytes, device, kernels })}\n`);
 } else {
+  const host = values.engine === 'webgpu' ? `host ${hostMs.toFixed(2)}, of which ${writeMs.toFixed(2)} write data; ${compiled.kernels.length} launches, each ${encodeUs.toFixed(1)} µs to encode and ${submitUs.toFixed(1)} to submit` : `${compiled.kernels.length} launches`;
   process.stdout.write(
-    `${table.toString()}\nstep ${ms.toFixed(2)} ms (in kernels ${total.toFixed(2)}; host ${hostMs.toFixed(2)} for ${compiled.kernels.length} launches, ${dispatchUs.toFixed(1)} µs each; first step ${(firstMs / 1000).toFixed(1)} s), ` +
+    `${table.toString()}\nstep ${ms.toFixed(2)} ms (in kernels ${total.toFixed(2)}; ${host}; first step ${(firstMs / 1000).toFixed(1)} s), ` +
       `${tokensPerSecond.toFixed(0)} tokens/s, loss ${loss.toFixed(4)}, arena ${(compiled.arenaBytes / 2 ** 20).toFixed(1)} MiB, peak ${(peakBytes / 2 ** 20).toFixed(1)} MiB\n`,
   );
 }
