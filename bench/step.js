@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { rng } from '../dist/core/random.js';
+import { mean, median } from '../dist/core/statistics.js';
 import { openWasm } from '../dist/engine/wasm/engine.js';
 import { openWebgpu } from '../dist/engine/webgpu/engine.js';
 import { batches, batchThreads } from '../dist/harness/batches.js';
@@ -63,7 +64,8 @@ async function train(profile) {
     while (pending.length > keep) loss = (await pending.shift().read()).loss.data[0];
   };
   const began = performance.now();
-  let [start, host, first, step] = [0, 0, 0, -1];
+  let [start, first, step] = [0, 0, -1];
+  const hosts = [];
   // what goes on in executable.run: data is written, launches are encoded, several steps submitted at once
   const [wrote, submitted] = values.engine === 'webgpu' ? [timedCalls(globalThis.GPUQueue.prototype, 'writeBuffer'), timedCalls(globalThis.GPUQueue.prototype, 'submit')] : [];
   const names = Array.from({ length: steps + WARM }, (_, epoch) => ({ epoch, segment: 0, index: 0 }));
@@ -77,12 +79,12 @@ async function train(profile) {
       await losses(0);
       profile?.warm();
       start = performance.now();
-      host = 0;
-      for (const calls of [wrote, submitted]) if (calls !== undefined) calls.ms = 0;
+      hosts.length = 0;
     }
     const made = performance.now();
+    for (const calls of [wrote, submitted]) if (calls !== undefined) calls.ms = 0;
     pending.push(executable.run('train', { ...data, hyper: adamWHyper(1e-3, step + 1) }));
-    host += performance.now() - made;
+    hosts.push({ all: performance.now() - made, write: wrote?.ms ?? 0, submit: submitted?.ms ?? 0 });
     if (profile !== undefined || values.engine !== 'webgpu') await losses(0);
     else if (pending.length >= 2 * LATE) await losses(LATE);
   }
@@ -93,7 +95,9 @@ async function train(profile) {
   await engine.close();
   wrote?.end();
   submitted?.end();
-  return { ms, hostMs: host / steps, writeMs: (wrote?.ms ?? 0) / steps, submitMs: (submitted?.ms ?? 0) / steps, firstMs: first, loss, peakBytes, device };
+  // the median step, and, since one submit is of several steps, the mean of submits
+  const host = { ms: mean(hosts.map((h) => h.all)), writeMs: median(hosts.map((h) => h.write)), encodeMs: median(hosts.map((h) => h.all - h.write - h.submit)), submitMs: mean(hosts.map((h) => h.submit)) };
+  return { ms, host, firstMs: first, loss, peakBytes, device };
 }
 
 /** Sums up how long a method takes. */
@@ -124,17 +128,17 @@ compiled.kernels.forEach((kernel, i) => {
 const table = new Table({ head: ['kernel', 'launches', 'ms per step', 'share'], colAligns: ['left', 'right', 'right', 'right'], style: { head: [], border: [], compact: true } });
 const total = [...rows.values()].reduce((s, r) => s + r.ms, 0);
 for (const [kernel, r] of [...rows].sort((a, b) => b[1].ms - a[1].ms)) table.push([kernel, r.launches, r.ms.toFixed(3), `${((100 * r.ms) / total).toFixed(1)} %`]);
-const { ms, hostMs, writeMs, submitMs, firstMs, loss, peakBytes, device } = timed;
+const { ms, host, firstMs, loss, peakBytes, device } = timed;
 const tokensPerSecond = (1000 * batch * seqLen) / ms;
 // a submit of several steps counts among the launches that it starts
-const [encodeUs, submitUs] = [hostMs - writeMs - submitMs, submitMs].map((x) => (1000 * x) / compiled.kernels.length);
+const [encodeUs, submitUs] = [host.encodeMs, host.submitMs].map((x) => (1000 * x) / compiled.kernels.length);
 if (values.json) {
   const kernels = Object.fromEntries([...rows].sort((a, b) => b[1].ms - a[1].ms));
-  process.stdout.write(`${JSON.stringify({ model: values.model, state, vocabSize, seqLen, batch, pairs, steps, tokensPerSecond, ms, kernelMs: total, busy: total / ms, hostMs, writeMs, encodeUs, submitUs, firstMs, loss, launches: compiled.kernels.length, peakBytes, arenaBytes: compiled.arenaBytes, device, kernels })}\n`);
+  process.stdout.write(`${JSON.stringify({ model: values.model, state, vocabSize, seqLen, batch, pairs, steps, tokensPerSecond, ms, kernelMs: total, busy: total / ms, hostMs: host.ms, writeMs: host.writeMs, encodeUs, submitUs, firstMs, loss, launches: compiled.kernels.length, peakBytes, arenaBytes: compiled.arenaBytes, device, kernels })}\n`);
 } else {
-  const host = values.engine === 'webgpu' ? `host ${hostMs.toFixed(2)}, of which ${writeMs.toFixed(2)} write data; ${compiled.kernels.length} launches, each ${encodeUs.toFixed(1)} µs to encode and ${submitUs.toFixed(1)} to submit` : `${compiled.kernels.length} launches`;
+  const hosted = values.engine === 'webgpu' ? `host ${host.ms.toFixed(2)}, of which ${host.writeMs.toFixed(2)} write data; ${compiled.kernels.length} launches, each ${encodeUs.toFixed(1)} µs to encode and ${submitUs.toFixed(1)} to submit` : `${compiled.kernels.length} launches`;
   process.stdout.write(
-    `${table.toString()}\nstep ${ms.toFixed(2)} ms (in kernels ${total.toFixed(2)}; ${host}; first step ${(firstMs / 1000).toFixed(1)} s), ` +
+    `${table.toString()}\nstep ${ms.toFixed(2)} ms (in kernels ${total.toFixed(2)}; ${hosted}; first step ${(firstMs / 1000).toFixed(1)} s), ` +
       `${tokensPerSecond.toFixed(0)} tokens/s, loss ${loss.toFixed(4)}, arena ${(compiled.arenaBytes / 2 ** 20).toFixed(1)} MiB, peak ${(peakBytes / 2 ** 20).toFixed(1)} MiB\n`,
   );
 }
