@@ -25,6 +25,11 @@ export interface Program {
 /** Results of one call, fetched when wanted: on a GPU, reading them is what waits. */
 export interface Results {
   read(): Promise<HostTensors>;
+  /**
+   * Milliseconds that the call took where it ran, its inputs already there and its results not yet fetched: by the GPU's own
+   * clock if the engine was opened `timed`, by the host's around the replay on a CPU. Absent where the engine cannot tell.
+   */
+  readonly milliseconds?: () => Promise<number>;
 }
 
 export interface Executable {
@@ -36,6 +41,8 @@ export interface Executable {
   writeState(state: HostTensors): void;
   /** Device bytes planned so far: state, inputs, constants and the largest arena. */
   peakBytes(): number;
+  /** Kernels that a call of a function launches, in order; of the shapes compiled last, none before that, none where nothing is compiled. */
+  kernels(name: string): readonly string[];
   dispose(): void;
 }
 
@@ -66,6 +73,8 @@ export interface EngineOptions {
   readonly precision?: 'fp32' | 'mixed';
   /** of a GPU engine: validation and bounds checks on, for development; they cost time at every launch */
   readonly validate?: boolean;
+  /** of a GPU engine: results tell how long the GPU worked for them; a few microseconds a call */
+  readonly timed?: boolean;
 }
 
 /** An entry of the table of engines. */

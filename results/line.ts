@@ -4,9 +4,17 @@
  */
 import { z } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
+import { measureId, measurementSchema, type Measurement } from './measurement.ts';
 import { pointId } from './point.ts';
 import { quickCheck } from './quick-check.ts';
 import { recordSchema, SCHEMA_VERSION, type RunRecord } from './record.ts';
+
+/** What a line of a store may be: a training run, or the cost of something. */
+export type StoredRecord = RunRecord | Measurement;
+
+export function isMeasurement(record: StoredRecord): record is Measurement {
+  return 'measure' in record;
+}
 
 type Curve = RunRecord['curve'];
 type CurveRow = Curve[number];
@@ -20,6 +28,7 @@ const curveText = new RegExp(`\\[(?:${row}(?:,${row})*)?\\]\\}$`, 'y');
 
 const headSchema = recordSchema.omit({ curve: true });
 const isHead = quickCheck(headSchema);
+const isWholeMeasurement = quickCheck(measurementSchema);
 
 /** NaN and infinities become null in the fields that may be null: no measurement, rather than a false one. */
 function orNull(x: number | null): number | null {
@@ -31,25 +40,35 @@ function orNull(x: number | null): number | null {
  * accuracy in the curve, tokens per second). Throws E_STORE, naming the field, on one anywhere else, on whatever else
  * the schema refuses, and on an id that is not the point's.
  */
-export function formatLine(record: RunRecord): string {
+export function formatLine(record: StoredRecord): string {
   const refuse = (why: string) => new RecallbenchError('E_STORE', `record ${String(record?.id)} is not fit for a store: ${why}. Nothing was written.`);
-  const parsed = recordSchema.safeParse({
-    ...record,
-    tokensPerSecond: orNull(record.tokensPerSecond),
-    curve: record.curve.map((r) => ({ ...r, loss: orNull(r.loss), accuracy: orNull(r.accuracy) })),
-  });
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
+  const checked = <T>({ success, data, error }: z.ZodSafeParseResult<T>): T => {
+    if (success) return data;
+    const issue = error.issues[0];
     throw refuse(`"${issue.path.map(String).join('.')}": ${issue.message}`);
+  };
+  const identified = (of: 'point' | 'measure', identify: () => string): void => {
+    let id: string;
+    try {
+      id = identify();
+    } catch (error) {
+      throw refuse(`"${of}": ${(error as Error).message}`);
+    }
+    if (id !== record.id) throw refuse(`its ${of} has the id ${id}`);
+  };
+  if (isMeasurement(record)) {
+    const whole = checked(measurementSchema.safeParse(record));
+    identified('measure', () => measureId(whole.measure));
+    return JSON.stringify(whole);
   }
-  const { curve, ...head } = parsed.data;
-  let id: string;
-  try {
-    id = pointId(head.point);
-  } catch (error) {
-    throw refuse(`"point": ${(error as Error).message}`);
-  }
-  if (id !== head.id) throw refuse(`its point has the id ${id}`);
+  const { curve, ...head } = checked(
+    recordSchema.safeParse({
+      ...record,
+      tokensPerSecond: orNull(record.tokensPerSecond),
+      curve: record.curve.map((r) => ({ ...r, loss: orNull(r.loss), accuracy: orNull(r.accuracy) })),
+    }),
+  );
+  identified('point', () => pointId(head.point));
   const rows = curve.map(({ step, tokens, loss, accuracy, lr, seconds }: CurveRow) => ({ step, tokens, loss, accuracy, lr, seconds }));
   return JSON.stringify({ ...head, curve: rows });
 }
@@ -65,7 +84,7 @@ export interface Unreadable {
  * The record in a line, or why there is none. Whatever `readLine` accepts has the schema's shape; the curve, where it
  * has the form that `formatLine` gives it, is parsed on first use.
  */
-export function readLine(text: string): RunRecord | Unreadable {
+export function readLine(text: string): StoredRecord | Unreadable {
   const at = text.indexOf(CURVE);
   if (at > 0) {
     curveText.lastIndex = at + CURVE.length - 1;
@@ -89,7 +108,8 @@ export function readLine(text: string): RunRecord | Unreadable {
   if (json['schema'] !== SCHEMA_VERSION) {
     return { why: `schema version ${json['schema']}; this version of recallbench reads version ${SCHEMA_VERSION}. The line is kept as it is`, ours: true };
   }
-  const parsed = recordSchema.safeParse(json);
+  if ('measure' in json && isWholeMeasurement(json)) return json as Measurement;
+  const parsed = ('measure' in json ? measurementSchema : recordSchema).safeParse(json);
   return parsed.success ? parsed.data : unreadable(parsed.error);
 }
 
@@ -97,7 +117,7 @@ export function readLine(text: string): RunRecord | Unreadable {
  * What stands on one line: nothing, a record, or something unreadable; and where a store that ended in the middle of a
  * line was concatenated with another, the torn record and the whole one behind it.
  */
-export function readPieces(line: string): (RunRecord | Unreadable)[] {
+export function readPieces(line: string): (StoredRecord | Unreadable)[] {
   if (line.trim() === '') return [];
   const whole = readLine(line);
   if (!('why' in whole)) return [whole];

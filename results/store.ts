@@ -12,7 +12,8 @@ import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { RecallbenchError } from '#core/errors.ts';
 import { makeFolder } from './folder.ts';
-import { formatLine, readLine, readPieces } from './line.ts';
+import { formatLine, isMeasurement, readLine, readPieces, type StoredRecord } from './line.ts';
+import type { Measurement } from './measurement.ts';
 import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
 import type { RunRecord } from './record.ts';
 
@@ -32,18 +33,21 @@ export function describeProblem(problem: Problem): string {
 /** What one or several files hold: one record an id, in the order in which the ids first appear. */
 export interface Contents {
   readonly records: readonly RunRecord[];
+  readonly measurements: readonly Measurement[];
   readonly problems: readonly Problem[];
 }
 
 export interface Store extends Contents {
   readonly path: string;
-  /** The record of an id, if there is one. */
+  /** The run of an id, if there is one. */
   find(id: string): RunRecord | undefined;
+  /** The measurement of an id, if there is one. */
+  findMeasurement(id: string): Measurement | undefined;
   /**
-   * Adds a record to the file and to `records`; returns when it is on disk. Throws E_STORE when the record breaks the
+   * Adds a record to the file and to `records` or `measurements`; returns when it is on disk. Throws E_STORE when the record breaks the
    * schema (NaN included) and E_OUTPUT when the file cannot be written.
    */
-  append(record: RunRecord): void;
+  append(record: StoredRecord): void;
 }
 
 /** Opens a store and reads it; a file that does not exist yet is an empty store. Throws E_STORE on what is no store. */
@@ -55,13 +59,17 @@ export function openStore(path: string): Store {
     path,
     problems,
     get records() {
-      return records.list();
+      return records.runs.list();
     },
-    find: (id) => records.byId.get(id),
+    get measurements() {
+      return records.measurements.list();
+    },
+    find: (id) => records.runs.byId.get(id),
+    findMeasurement: (id) => records.measurements.byId.get(id),
     append(record) {
       const line = formatLine(record);
       appendLine(path, line);
-      records.add(readLine(line) as RunRecord);
+      records.add(readLine(line) as StoredRecord);
     },
   };
 }
@@ -83,7 +91,7 @@ export function readStores(paths: readonly string[]): Contents {
       problems.push({ path, why: error.message });
     }
   }
-  return { records: records.list(), problems };
+  return { records: records.runs.list(), measurements: records.measurements.list(), problems };
 }
 
 /** A file itself, or the `.jsonl` files of a folder, by their real paths. */
@@ -110,23 +118,33 @@ export function checkWritable(path: string): void {
 }
 
 /** Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
-class Records {
-  readonly byId = new Map<string, RunRecord>();
-  #list: RunRecord[] | undefined;
+class ById<R extends StoredRecord> {
+  readonly byId = new Map<string, R>();
+  #list: R[] | undefined;
 
-  add(record: RunRecord): void {
+  add(record: R): void {
     const other = this.byId.get(record.id);
     if (other !== undefined && !beats(record, other)) return;
     this.byId.set(record.id, record);
     this.#list = undefined;
   }
 
-  list(): readonly RunRecord[] {
+  list(): readonly R[] {
     return (this.#list ??= [...this.byId.values()]);
   }
 }
 
-function beats(a: RunRecord, b: RunRecord): boolean {
+class Records {
+  readonly runs = new ById<RunRecord>();
+  readonly measurements = new ById<Measurement>();
+
+  add(record: StoredRecord): void {
+    if (isMeasurement(record)) this.measurements.add(record);
+    else this.runs.add(record);
+  }
+}
+
+function beats(a: StoredRecord, b: StoredRecord): boolean {
   const [aDone, bDone] = [a.outcome.state === 'done', b.outcome.state === 'done'];
   if (aDone !== bDone) return aDone;
   const [aTime, bTime] = [Date.parse(a.finishedAt), Date.parse(b.finishedAt)];
@@ -138,8 +156,10 @@ function beats(a: RunRecord, b: RunRecord): boolean {
  * Neighbours in a store agree in much: device, test mixture, appearance. Lets `record` hold the other's value where
  * both are equal, which halves the memory and the time of reading a large store.
  */
-function share(record: RunRecord, other: RunRecord): RunRecord {
-  for (const key of ['appearance', 'device', 'code', 'test', 'validation'] as const) shareKey(record, other, key);
+function share(record: StoredRecord, other: StoredRecord): StoredRecord {
+  for (const key of ['appearance', 'device', 'code'] as const) shareKey<Pick<StoredRecord, typeof key>>(record, other, key);
+  if (isMeasurement(record) || isMeasurement(other)) return record;
+  for (const key of ['test', 'validation'] as const) shareKey(record, other, key);
   for (const key of ['train', 'test', 'modelOptions'] as const) shareKey(record.point, other.point, key);
   return record;
 }
@@ -164,7 +184,7 @@ function readFile(path: string, records: Records, problems: Problem[]): void {
   const file = openLines(path);
   try {
     let line = 0;
-    let last: RunRecord | undefined;
+    let last: StoredRecord | undefined;
     for (const text of linesOf(file)) {
       line++;
       for (const read of readPieces(text)) {

@@ -62,6 +62,10 @@ export class EagerExecutable implements Executable {
     return this.#peak;
   }
 
+  kernels(): readonly string[] {
+    return [];
+  }
+
   dispose(): void {
     for (const t of Object.values(this.#state)) t.dispose();
   }

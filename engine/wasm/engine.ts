@@ -42,6 +42,7 @@ class WasmExecutable implements Executable {
   readonly #options: WasmOptions;
   readonly #state = new Map<string, Resident>();
   readonly #compiled = new Map<string, Compiled>();
+  readonly #kernels = new Map<string, readonly string[]>();
   #arenaBytes = 0;
 
   constructor(runtime: Runtime, program: Program, options: WasmOptions) {
@@ -93,6 +94,7 @@ class WasmExecutable implements Executable {
       }
     });
     const kernels = launches.map((l) => l.kernel);
+    this.#kernels.set(name, kernels);
     const milliseconds = this.#options.profile === undefined ? undefined : new Float64Array(kernels.length);
     if (milliseconds !== undefined) this.#options.profile?.({ name, graph: print(graph), kernels, milliseconds, arenaBytes });
     const run = this.#runtime.load({ kernels, args, tasks: Int32Array.from(launches, (l) => l.tasks), scratch: ARENA_BASE + arenaBytes, scratchStride }, milliseconds);
@@ -113,11 +115,13 @@ class WasmExecutable implements Executable {
     }
     for (const [k, t] of Object.entries(inputs)) this.#view(compiled.inputs.get(k)!).set(t.data);
     if (this.#options.poison === true) new Float32Array(this.#runtime.memory.buffer, ARENA_BASE, this.#arenaBytes / 4).fill(NaN);
+    const began = performance.now();
     compiled.run();
+    const milliseconds = performance.now() - began;
     const outputs: HostTensors = {};
     for (const [k, r] of compiled.outputs) outputs[k] = { shape: r.shape, data: this.#view(r).slice() };
     for (const { from, to, bytes } of compiled.moves) new Uint8Array(this.#runtime.memory.buffer).copyWithin(to, from, from + bytes);
-    return { read: () => Promise.resolve(outputs) };
+    return { read: () => Promise.resolve(outputs), milliseconds: () => Promise.resolve(milliseconds) };
   }
 
   readState(): Promise<HostTensors> {
@@ -135,6 +139,10 @@ class WasmExecutable implements Executable {
 
   peakBytes(): number {
     return this.#runtime.peakBytes();
+  }
+
+  kernels(name: string): readonly string[] {
+    return this.#kernels.get(name) ?? [];
   }
 
   dispose(): void {

@@ -169,3 +169,28 @@ describe('what goes wrong', () => {
     expect(() => executable.run('f', { x: tensor([4]) })).toThrow(/E_DEVICE: .*was lost.*Remedy/);
   });
 });
+
+describe('timed calls', () => {
+  onGpu('tell how long the GPU worked, more for more work, and their results are those of other calls', async () => {
+    const program = (m: number): Program => ({ state: { a: tensor([m, m]) }, functions: { f: ({ x }, { a }) => ({ outputs: { y: tf.sum(tf.matMul(a, tf.add(a, x))) } }) } });
+    const engine = await open({ timed: true });
+    const plain = await open({});
+    const took: number[] = [];
+    for (const m of [16, 512]) {
+      const executable = engine.compile(program(m));
+      const calls = [1, 2, 3].map((x) => executable.run('f', { x: { shape: [], data: Float32Array.of(x) } }));
+      const results = await Promise.all(calls.map((c) => c.read()));
+      const times = await Promise.all(calls.map((c) => c.milliseconds!()));
+      expect(times.every((t) => t > 0)).toBe(true);
+      took.push(Math.min(...times));
+      expect(executable.kernels('f').filter((k) => k.startsWith('matmul'))).not.toEqual([]);
+      const again = plain.compile(program(m));
+      for (const [i, x] of [1, 2, 3].entries()) {
+        const call = again.run('f', { x: { shape: [], data: Float32Array.of(x) } });
+        expect(results[i].y.data).toEqual((await call.read()).y.data);
+        expect(call.milliseconds).toBeUndefined();
+      }
+    }
+    expect(took[1]).toBeGreaterThan(took[0]);
+  });
+});

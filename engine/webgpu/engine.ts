@@ -55,6 +55,8 @@ interface Compiled {
   launches: Launch[];
   generation: number;
   readonly milliseconds: Float64Array | undefined;
+  /** where in the outputs of a call the GPU's clock before and after it stands, if calls are timed */
+  readonly times: number | undefined;
 }
 
 /** Calls that are submitted together: their outputs come back in one buffer. */
@@ -157,11 +159,17 @@ class WebgpuExecutable implements Executable {
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
+  readonly #kernels = new Map<string, readonly string[]>();
+  /** the GPU's clock before and after a call, where calls are timed; calls follow one another on the GPU, so one pair does for all */
+  readonly #clock: { readonly queries: GPUQuerySet; readonly ticks: GPUBuffer } | undefined;
 
   constructor(device: Device, program: Program, options: WebgpuOptions) {
     this.#device = device;
     this.#program = program;
     this.#options = options;
+    if (options.timed === true && device.gpu.timestamps) {
+      this.#clock = { queries: device.gpu.device.createQuerySet({ type: 'timestamp', count: 2 }), ticks: this.#create(16, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC) };
+    }
     const entries = Object.entries(program.state);
     const spans = this.#reserve(entries.map(([, t]) => 4 * sizeOf(t.shape)));
     entries.forEach(([name, t], i) => this.#state.set(name, { ...spans[i], shape: t.shape, dtype: t.dtype ?? specOf(t).dtype }));
@@ -271,11 +279,13 @@ class WebgpuExecutable implements Executable {
       return at;
     };
     const names = lowered.launches.map((k) => k.name);
+    this.#kernels.set(name, names);
     const milliseconds = this.#options.profile === undefined ? undefined : new Float64Array(names.length);
     if (milliseconds !== undefined) this.#options.profile?.({ name, graph: print(graph), kernels: names, milliseconds, arenaBytes: arenaBytes.reduce((a, b) => a + b, 0) });
     return {
       inputs: new Map([...graph.inputs].map(([k, v]) => [k, { place: placeOf(v), bytes: 4 * sizeOf(v.shape), slot: take(4 * sizeOf(v.shape), 'in') }])),
       outputs: new Map([...graph.outputs].map(([k, v]) => [k, { place: placeOf(v), shape: v.shape, dtype: v.dtype, slot: take(4 * sizeOf(v.shape), 'out') }])),
+      times: this.#clock === undefined ? undefined : take(16, 'out'),
       inputBytes,
       outputBytes,
       address: spanOf,
@@ -300,7 +310,7 @@ class WebgpuExecutable implements Executable {
     }
     const held = Object.fromEntries(Object.entries(inputs).map(([k, t]) => [k, { ...t, data: t.data.slice() }]));
     const results = this.#inTurn(async () => this.#encode(await compiling, held));
-    return { read: async () => (await results).read() };
+    return { read: async () => (await results).read(), ...(this.#clock !== undefined && { milliseconds: async () => (await results).milliseconds!() }) };
   }
 
   /** Runs something after all calls that wait. */
@@ -346,7 +356,7 @@ class WebgpuExecutable implements Executable {
     if (this.#options.poison === true) for (const arena of this.#arenas) this.#poison(encoder, arena);
     if (c.milliseconds !== undefined && timestamps) this.#timed(encoder, c.launches, c.milliseconds);
     else {
-      const pass = encoder.beginComputePass();
+      const pass = encoder.beginComputePass(this.#clock === undefined ? {} : { timestampWrites: { querySet: this.#clock.queries, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 } });
       let pipeline: GPUComputePipeline | undefined;
       for (const l of c.launches) {
         if (l.pipeline !== pipeline) pass.setPipeline((pipeline = l.pipeline));
@@ -359,6 +369,10 @@ class WebgpuExecutable implements Executable {
     for (const { place, slot } of c.outputs.values()) {
       const from = c.address(place);
       if (place.bytes > 0) encoder.copyBufferToBuffer(from.buffer, from.offset, this.#outbox!.buffer, base + slot, place.bytes);
+    }
+    if (c.times !== undefined) {
+      encoder.resolveQuerySet(this.#clock!.queries, 0, 2, this.#clock!.ticks, 0);
+      encoder.copyBufferToBuffer(this.#clock!.ticks, 0, this.#outbox!.buffer, base + c.times, 16);
     }
     // after the outputs: one of them may be the old value of a state tensor
     for (const { from, to } of c.moves) {
@@ -378,6 +392,13 @@ class WebgpuExecutable implements Executable {
         for (const [k, { slot, shape, dtype }] of c.outputs) outputs[k] = { shape, data: hostView(dtype, data, base + slot, sizeOf(shape)) };
         return outputs;
       },
+      ...(c.times !== undefined && {
+        milliseconds: async () => {
+          if (this.#batch === batch) this.#flush();
+          const [before, after] = new BigUint64Array(await batch.done, base + c.times!, 2);
+          return Number(after - before) / 1e6;
+        },
+      }),
     };
   }
 
@@ -504,10 +525,15 @@ class WebgpuExecutable implements Executable {
     return this.#bytes;
   }
 
+  kernels(name: string): readonly string[] {
+    return this.#kernels.get(name) ?? [];
+  }
+
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#flush();
+    this.#clock?.queries.destroy();
     // a set may lose what it is at
     for (const buffer of this.#buffers) this.#destroy(buffer);
     this.#ready.clear();
