@@ -1,4 +1,5 @@
 /** What a running harness tells whoever listens; only the command line prints. */
+import type { Measurement } from '#results/measurement.ts';
 import type { RunRecord } from '#results/record.ts';
 import type { Point } from '#results/point.ts';
 
@@ -16,3 +17,7 @@ export type RunEvent =
   | { readonly type: 'finish'; readonly id: string; readonly record: RunRecord };
 
 export type Listener = (event: RunEvent) => void;
+
+export type MeasureEvent =
+  | { readonly type: 'start'; readonly id: string }
+  | { readonly type: 'finish'; readonly id: string; readonly record: Measurement };

@@ -1,6 +1,6 @@
 /**
- * Runs the points of a sweep in worker processes, so that a crash is a row and not the end of the sweep. The parent alone
- * writes the store: a point is either wholly in it or not begun.
+ * Runs the points of a sweep, or measurements, in worker processes, so that a crash is a row and not the end of the sweep. The
+ * parent alone writes the store: a point is either wholly in it or not begun.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,39 +8,73 @@ import { join } from 'node:path';
 import { packageRoot } from '#core/package-info.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { EngineOptions } from '#engine/engine.ts';
+import type { StoredRecord } from '#results/line.ts';
+import type { Measure } from '#results/measurement.ts';
+import type { Point } from '#results/point.ts';
 import type { RunRecord } from '#results/record.ts';
-import type { Listener, RunEvent } from './events.ts';
 import type { PlannedPoint } from './sweep.ts';
 import { crashRecord } from './crash.ts';
 
 /** What the parent sends. */
-export interface Order {
-  readonly point: PlannedPoint['point'];
+export type Order = (TrainOrder | MeasureOrder) & {
   readonly sweep: string;
   readonly engine: string;
+  readonly engineOptions: EngineOptions;
+};
+export interface TrainOrder {
+  readonly point: Point;
+}
+export interface MeasureOrder {
+  readonly measure: Measure;
+  /** of sampling */
+  readonly seconds: number;
+}
+
+/** One piece of work for a worker, which ends as one record. */
+export interface Job<R extends StoredRecord> {
+  readonly id: string;
+  readonly order: Order;
+  /** The record where the worker died over it. */
+  crashed(about: Death): R;
+}
+export interface Death {
+  readonly sweep: string;
+  readonly reason: string;
+  readonly startedAt: Date;
+}
+
+/** How the workers of a sweep open their engine. */
+export interface Setting {
+  readonly sweep: string;
+  readonly engine: string;
+  /** the precision is that of the point */
   readonly engineOptions: EngineOptions;
 }
 
-export interface LaunchOptions {
-  readonly sweep: string;
-  readonly engine: string;
+/** The points of a sweep as jobs. */
+export function trainingJobs(points: readonly PlannedPoint[], { sweep, engine, engineOptions }: Setting): Job<RunRecord>[] {
+  return points.map(({ id, point }) => ({ id, order: { point, sweep, engine, engineOptions: { ...engineOptions, precision: point.precision } }, crashed: (death) => crashRecord(point, death) }));
+}
+
+/** What a worker says while it runs jobs that end as `R`. */
+export type JobEvent<R> = { readonly type: 'finish'; readonly id: string; readonly record: R } | { readonly type: string; readonly id: string };
+
+export interface LaunchOptions<R, E> {
   readonly workers: number;
-  /** how the workers open it; the precision is the point's */
-  readonly engineOptions: EngineOptions;
   readonly signal?: AbortSignal;
-  readonly listener: Listener;
+  readonly listener: (event: E) => void;
   /** called with every finished record, in the order they finish; it must have stored the record when it returns */
-  readonly store: (record: RunRecord) => void;
+  readonly store: (record: R) => void;
 }
 
 /** Outcomes that a re-run would not change; points with others are run again. */
 export const finished: ReadonlySet<RunRecord['outcome']['state']> = new Set(['done', 'diverged', 'unsupported', 'out-of-memory']);
 
-/** Runs every point. Resolves when all are stored, or when the signal aborts (points under way are dropped). */
-export async function launch(points: readonly PlannedPoint[], options: LaunchOptions): Promise<void> {
+/** Runs every job. Resolves when all are stored, or when the signal aborts (jobs under way are dropped). */
+export async function launch<R extends StoredRecord, E extends JobEvent<R>>(jobs: readonly Job<R>[], options: LaunchOptions<R, E>): Promise<void> {
   const entry = join(packageRoot, 'dist', 'harness', 'worker.js');
   if (!existsSync(entry)) throw new RecallbenchError('E_ENGINE', `the built worker is missing (${entry}). Remedy: npm run build.`);
-  const queue = [...points];
+  const queue = [...jobs];
   const children = new Set<ChildProcess>();
   // true once we end the workers ourselves: what they then say is no result
   let stopping = false;
@@ -73,28 +107,28 @@ export async function launch(points: readonly PlannedPoint[], options: LaunchOpt
     }
   };
   try {
-    await Promise.all(Array.from({ length: Math.min(options.workers, points.length) }, worker));
+    await Promise.all(Array.from({ length: Math.min(options.workers, jobs.length) }, worker));
   } finally {
     options.signal?.removeEventListener('abort', kill);
     kill();
   }
 }
 
-/** One point in one child; a child that dies gives the outcome `crashed`, or undefined when we ended it ourselves. */
-function runOne(child: ChildProcess, planned: PlannedPoint, options: LaunchOptions): Promise<RunRecord | undefined> {
+/** One job in one child; a child that dies gives the outcome `crashed`, or undefined when we ended it ourselves. */
+function runOne<R extends StoredRecord, E extends JobEvent<R>>(child: ChildProcess, job: Job<R>, options: LaunchOptions<R, E>): Promise<R | undefined> {
   return new Promise((resolve) => {
     const startedAt = new Date();
     let complaint = '';
     const hear = (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-2000));
-    const done = (record: RunRecord | undefined) => {
+    const done = (record: R | undefined) => {
       child.off('message', message);
       child.off('exit', exit);
       child.stderr?.off('data', hear);
       resolve(record);
     };
-    const message = (event: RunEvent) => {
+    const message = (event: E) => {
       options.listener(event);
-      if (event.type === 'finish') done(event.record);
+      if ('record' in event) done(event.record);
     };
     const exit = (code: number | null, signal: string | null) => {
       if (options.signal?.aborted === true) {
@@ -102,8 +136,8 @@ function runOne(child: ChildProcess, planned: PlannedPoint, options: LaunchOptio
         return;
       }
       const reason = `the worker process ended with ${signal === null ? `exit code ${code}` : `signal ${signal}`}${complaint === '' ? '' : `: ${complaint.trim().split('\n').slice(-3).join(' | ')}`}`;
-      const record = crashRecord(planned.point, { sweep: options.sweep, reason, startedAt });
-      options.listener({ type: 'finish', id: planned.id, record });
+      const record = job.crashed({ sweep: job.order.sweep, reason, startedAt });
+      options.listener({ type: 'finish', id: job.id, record } satisfies JobEvent<R> as JobEvent<R> as E);
       done(record);
     };
     child.on('message', message);
@@ -111,7 +145,6 @@ function runOne(child: ChildProcess, planned: PlannedPoint, options: LaunchOptio
     // a message to a child that has just died; its exit tells the rest
     child.once('error', () => {});
     child.stderr?.on('data', hear);
-    const order: Order = { point: planned.point, sweep: options.sweep, engine: options.engine, engineOptions: { ...options.engineOptions, precision: planned.point.precision } };
-    child.send(order, () => {});
+    child.send(job.order, () => {});
   });
 }

@@ -9,12 +9,19 @@ const overlay = z.record(z.string(), z.unknown());
 /** An axis: values of one key ("lr", "modelOptions.dState"), or a list of overlays that each set several keys. */
 const axisSchema = z.union([z.array(overlay).min(1), z.record(z.string(), z.array(z.unknown()).min(1))]);
 
-export const sweepSchema = z.strictObject({
-  name: z.string().regex(/^[\w.-]+$/, 'a name of letters, digits, "-", "_" and "."'),
-  summary: z.string().default(''),
+/** A base and axes: their product is a list of points. */
+export const gridSchema = z.strictObject({
   /** what all points share */
   base: overlay.default({}),
   axes: z.array(axisSchema).default([]),
+});
+export type Grid = z.output<typeof gridSchema>;
+
+export const nameSchema = z.string().regex(/^[\w.-]+$/, 'a name of letters, digits, "-", "_" and "."');
+
+export const sweepSchema = gridSchema.extend({
+  name: nameSchema,
+  summary: z.string().default(''),
   /** figures to draw from the results; all that have data when left out */
   figures: z.array(z.string()).optional(),
 });
@@ -41,7 +48,7 @@ function lay(base: Record<string, unknown>, over: Record<string, unknown>): Reco
 }
 
 /** Runs `f`; its error says which point it is about. */
-function named<T>(where: string, f: () => T): T {
+export function named<T>(where: string, f: () => T): T {
   try {
     return f();
   } catch (error) {
@@ -50,18 +57,24 @@ function named<T>(where: string, f: () => T): T {
   }
 }
 
-/** The points of a sweep in order, each checked against its task and model, without repetitions. Errors: E_CONFIG, E_NAME, E_SIZE. */
-export function expandSweep(sweep: Sweep): PlannedPoint[] {
-  let partial: Record<string, unknown>[] = [sweep.base];
-  for (const axis of sweep.axes) {
+/** Every combination of the axes' values laid over the base, the last axis turning fastest. */
+export function product({ base, axes }: Grid): Record<string, unknown>[] {
+  let partial: Record<string, unknown>[] = [base];
+  for (const axis of axes) {
     const overlays: Record<string, unknown>[] = Array.isArray(axis)
       ? axis
       : Object.entries(axis).reduce<Record<string, unknown>[]>((all, [key, values]) => all.flatMap((o) => values.map((v) => ({ ...o, [key]: v }))), [{}]);
     partial = partial.flatMap((p) => overlays.map((o) => lay(p, o)));
   }
+  return partial;
+}
+
+/** The points of a sweep in order, each checked against its task and model, without repetitions. Errors: E_CONFIG, E_NAME, E_SIZE. */
+export function expandSweep(sweep: Sweep): PlannedPoint[] {
+  const raws = product(sweep);
   const points = new Map<string, PlannedPoint>();
-  partial.forEach((raw, i) => {
-    const point = named(`sweep ${sweep.name}, point ${i + 1} of ${partial.length}`, () => checkPoint(parsePoint(raw)));
+  raws.forEach((raw, i) => {
+    const point = named(`sweep ${sweep.name}, point ${i + 1} of ${raws.length}`, () => checkPoint(parsePoint(raw)));
     points.set(pointId(point), { id: pointId(point), point });
   });
   return [...points.values()];

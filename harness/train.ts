@@ -1,5 +1,4 @@
 /** Trains one point from first to last step and measures it. */
-import { RecallbenchError } from '#core/errors.ts';
 import { rng } from '#core/random.ts';
 import type { Engine, Executable, Results } from '#engine/engine.ts';
 import { adamWHyper, trainingProgram } from '#models/optimizer.ts';
@@ -10,6 +9,7 @@ import { batches, batchNames, batchThreads } from './batches.ts';
 import { evaluate } from './evaluate.ts';
 import type { Listener } from './events.ts';
 import { codeVersion, fingerprint } from './fingerprint.ts';
+import { Diverged, ending } from './ending.ts';
 import { lossScaleOf, openPoint } from './open-point.ts';
 
 export interface TrainOptions {
@@ -143,20 +143,4 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
   };
   emit({ type: 'finish', id, record });
   return record;
-}
-
-class Diverged extends Error {
-  constructor(step: number, loss: number) {
-    super(`loss ${loss} at step ${step}`);
-  }
-}
-
-/** The one place where an exception becomes an outcome. */
-function ending(error: unknown): RunRecord['outcome'] {
-  if (error instanceof Diverged) return { state: 'diverged', reason: error.message };
-  if (error instanceof DOMException && error.name === 'AbortError') return { state: 'interrupted' };
-  if (error instanceof RecallbenchError && error.code === 'E_MEMORY') return { state: 'out-of-memory', reason: error.message };
-  if (error instanceof RecallbenchError && error.code === 'E_OP') return { state: 'unsupported', reason: error.message };
-  if (error instanceof RangeError && /memory|allocation/i.test(error.message)) return { state: 'out-of-memory', reason: error.message };
-  return { state: 'crashed', reason: error instanceof Error ? error.message : String(error) };
 }

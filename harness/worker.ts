@@ -1,8 +1,9 @@
-/** A worker process: trains the points that its parent sends, one after the other, and ends with its parent. */
+/** A worker process: trains the points, or takes the measurements, that its parent sends, one after the other, and ends with its parent. */
 import type { Engine } from '#engine/engine.ts';
 import { openEngine } from '#engine/index.ts';
-import type { RunEvent } from './events.ts';
+import type { MeasureEvent, RunEvent } from './events.ts';
 import type { Order } from './launch.ts';
+import { measure } from './measure.ts';
 import { trainPoint } from './train.ts';
 
 /** Progress messages are sent no more often than this. */
@@ -12,7 +13,7 @@ const EVERY_MS = 100;
 let engine: { readonly opened: Promise<Engine>; readonly as: string } | undefined;
 let lastProgress = 0;
 
-function send(event: RunEvent): void {
+function send(event: RunEvent | MeasureEvent): void {
   if (event.type === 'progress') {
     const now = performance.now();
     if (now - lastProgress < EVERY_MS && event.step < event.steps) return;
@@ -21,14 +22,16 @@ function send(event: RunEvent): void {
   process.send?.(event);
 }
 
-async function run({ point, sweep, engine: name, engineOptions }: Order): Promise<void> {
+async function run(order: Order): Promise<void> {
+  const { sweep, engine: name, engineOptions } = order;
   const as = JSON.stringify([name, engineOptions]);
   if (engine?.as !== as) {
     await (await engine?.opened)?.close();
     engine = { opened: openEngine(name, engineOptions), as };
   }
   const opened = await engine.opened;
-  const { outcome } = await trainPoint(point, { engine: opened, sweep, listener: send });
+  const about = { engine: opened, sweep, listener: send };
+  const { outcome } = 'point' in order ? await trainPoint(order.point, about) : await measure(order.measure, { ...about, seconds: order.seconds });
   if (outcome.state === 'done' || outcome.state === 'diverged') return;
   // a device that was lost or ran out of memory is of no use to the next point
   engine = undefined;

@@ -59,7 +59,7 @@ function share(flags: Flags, engine: string, points: number): { workers: number;
 
 /** Runs the missing points. Returns how many ended, and whether it was stopped before all had. */
 async function run(sweep: Sweep, missing: readonly Planned[], store: Store, flags: Flags): Promise<{ ran: number; stopped: boolean }> {
-  const [{ launch }, { openEngine }, { Bars, sweepBars }] = await Promise.all([import('#harness/launch.ts'), import('#engine/index.ts'), import('../progress.ts')]);
+  const [{ launch, trainingJobs }, { openEngine }, { Bars, sweepBars }] = await Promise.all([import('#harness/launch.ts'), import('#engine/index.ts'), import('../progress.ts')]);
   const engine = await openEngine(flags.engine, engineOptions(flags, missing.some((p) => p.point.precision === 'mixed') ? 'mixed' : 'fp32'));
   await engine.close();
   const { workers, threads } = share(flags, engine.name, missing.length);
@@ -69,11 +69,8 @@ async function run(sweep: Sweep, missing: readonly Planned[], store: Store, flag
   const named = missing.map(({ id, name, tokens, point }) => ({ id, tokens, name: `${name} lr=${significant(point.lr)}${seeds > 1 ? ` seed=${point.seed}` : ''}` }));
   let ran = 0;
   try {
-    await launch(missing, {
-      sweep: sweep.name,
-      engine: engine.name,
+    await launch(trainingJobs(missing, { sweep: sweep.name, engine: engine.name, engineOptions: engineOptions({ ...flags, ...(threads === undefined ? {} : { threads }) }) }), {
       workers,
-      engineOptions: engineOptions({ ...flags, ...(threads === undefined ? {} : { threads }) }),
       signal: interrupt.signal,
       listener: sweepBars(bars, named, workers),
       store: (record) => {

@@ -1,0 +1,133 @@
+/**
+ * Takes one measurement: one repetition of one workload on an open engine. Three things are told apart: the first call, which
+ * compiles and touches memory for the first time; the latency of a call that somebody waits for; and samples of calls one after
+ * the other, each sample long enough for the clock, taken by tinybench.
+ */
+import { Bench } from 'tinybench';
+import { lookUp } from '#core/config.ts';
+import { median } from '#core/statistics.ts';
+import type { Engine, EngineDescription, Executable } from '#engine/engine.ts';
+import { measureId, type Measure, type Measurement } from '#results/measurement.ts';
+import { SCHEMA_VERSION } from '#results/record.ts';
+import { ending } from './ending.ts';
+import type { MeasureEvent } from './events.ts';
+import { codeVersion, fingerprint } from './fingerprint.ts';
+import { workloads } from './workloads/index.ts';
+import type { OpenWorkload, Workload } from './workloads/workload.ts';
+
+export interface MeasureOptions {
+  readonly engine: Engine;
+  readonly sweep?: string;
+  /** of sampling; warming up takes a quarter of it more */
+  readonly seconds: number;
+  readonly listener?: (event: MeasureEvent) => void;
+}
+
+/** samples, however long they take */
+const FEWEST = 5;
+/** of one sample: an idle GPU between short calls would lower its clock */
+const SAMPLE_MS = 4;
+/** calls in one sample at the most */
+const MOST_CALLS = 32;
+
+/** The workload of a measure, opened. Errors: E_NAME, E_CONFIG, E_SIZE. */
+export function openMeasure({ workload, options, precision }: Measure): OpenWorkload {
+  return (lookUp(workloads, 'workload', workload) as Workload).open(options, { precision: precision === 'mixed' ? 'mixed' : 'fp32' });
+}
+
+/** Fills in the defaults of the workload's options, so that a measure and its id say all. Errors: E_NAME, E_CONFIG, E_SIZE. */
+export function checkMeasure(measure: Measure): Measure {
+  const workload: Workload = lookUp(workloads, 'workload', measure.workload);
+  const checked = { ...measure, options: workload.resolve(measure.options) };
+  openMeasure(checked);
+  return checked;
+}
+
+/** What is known of a measurement before it is taken, and of one whose process died. */
+export function withoutSamples(measure: Measure, about: { sweep?: string; outcome: Measurement['outcome']; startedAt: Date; device?: EngineDescription }): Measurement {
+  const { appearance, tokens, stateBytes, notes } = openMeasure(measure);
+  return {
+    schema: SCHEMA_VERSION,
+    id: measureId(measure),
+    measure,
+    ...(about.sweep === undefined ? {} : { sweep: about.sweep }),
+    outcome: about.outcome,
+    appearance,
+    samples: [],
+    clock: 'host',
+    firstMs: null,
+    latencyMs: null,
+    kernels: [],
+    work: null,
+    tokens,
+    stateBytes,
+    peakBytes: 0,
+    notes: [...notes],
+    device: fingerprint(about.device ?? { engine: measure.engine, adapter: 'unknown', precision: measure.precision, features: [], versions: {} }),
+    code: codeVersion(),
+    startedAt: about.startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+  };
+}
+
+/** Measures; whatever goes wrong is an outcome. The measure is one that `checkMeasure` gave. */
+export async function measure(asked: Measure, { engine, sweep, seconds, listener }: MeasureOptions): Promise<Measurement> {
+  const startedAt = new Date();
+  const id = measureId(asked);
+  listener?.({ type: 'start', id });
+  let executable: Executable | undefined;
+  let record: Measurement;
+  const about = { ...(sweep === undefined ? {} : { sweep }), startedAt, device: engine.describe() };
+  try {
+    const open = openMeasure(asked);
+    executable = engine.compile(open.program());
+    const taken = await sample(executable, open, seconds);
+    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
+  } catch (error) {
+    record = { ...withoutSamples(asked, { ...about, outcome: ending(error) }), peakBytes: executable?.peakBytes() ?? 0 };
+  }
+  executable?.dispose();
+  listener?.({ type: 'finish', id, record });
+  return record;
+}
+
+async function sample(executable: Executable, { call, inputs }: OpenWorkload, seconds: number): Promise<Pick<Measurement, 'samples' | 'clock' | 'firstMs' | 'latencyMs'>> {
+  let calls = 0;
+  /** some calls close together: wall milliseconds, and the device's where it tells them, of each */
+  const run = async (together: number): Promise<{ wall: number; device: number | undefined }> => {
+    const began = performance.now();
+    const results = Array.from({ length: together }, () => executable.run(call, inputs(calls++)));
+    for (const r of results) await r.read();
+    const wall = (performance.now() - began) / together;
+    const times = await Promise.all(results.flatMap((r) => r.milliseconds?.() ?? []));
+    return { wall, device: times.length === together ? times.reduce((a, b) => a + b, 0) / together : undefined };
+  };
+  const first = await run(1);
+  const clock = first.device === undefined ? 'host' : 'device';
+
+  // until warm: caches, the clock of an idle GPU, code that the host's runtime still optimises
+  const alone: number[] = [];
+  const until = performance.now() + 250 * seconds;
+  do alone.push((await run(1)).wall);
+  while (performance.now() < until && alone.length < 1000);
+  const latencyMs = median(alone.slice(alone.length >> 1));
+  const together = Math.max(1, Math.min(MOST_CALLS, Math.floor(SAMPLE_MS / latencyMs)));
+  await run(together);
+
+  const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, retainSamples: true, throws: true });
+  bench.add(call, async () => {
+    const { wall, device } = await run(together);
+    return { overriddenDuration: device ?? wall, overriddenIterationCost: together * wall };
+  });
+  const [task] = await bench.run();
+  const { result } = task;
+  if (result.state !== 'completed') throw new Error(`the benchmark ended as ${result.state}`);
+  return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), clock, firstMs: first.wall, latencyMs };
+}
+
+/** Names with how often each occurs, in the order of their first. */
+function countNames(names: readonly string[]): Measurement['kernels'] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, launches]) => ({ name, launches }));
+}

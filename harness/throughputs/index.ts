@@ -1,0 +1,6 @@
+/** The table of throughput presets. */
+import { table } from '#core/config.ts';
+import { fig10Length, fig10State } from './fig10.ts';
+import { quick } from './quick.ts';
+
+export const throughputs = table({ quick, 'fig10-length': fig10Length, 'fig10-state': fig10State });

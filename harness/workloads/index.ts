@@ -1,0 +1,14 @@
+/** The table of workloads. */
+import { table } from '#core/config.ts';
+import { causalAttentionWorkload, naiveScanWorkload, selectiveScanWorkload, ssdWorkload } from './ops.ts';
+import { copyWorkload, gemmWorkload, launchWorkload } from './roofs.ts';
+
+export const workloads = table({
+  gemm: gemmWorkload,
+  copy: copyWorkload,
+  launch: launchWorkload,
+  'causal-attention': causalAttentionWorkload,
+  'selective-scan': selectiveScanWorkload,
+  'naive-scan': naiveScanWorkload,
+  ssd: ssdWorkload,
+});

@@ -1,0 +1,174 @@
+/**
+ * Questions to measurements, as pure functions. The unit of an answer is the cost: all repetitions of one measure on one device.
+ */
+import { canonicalJson } from '#core/content-id.ts';
+import { median } from '#core/statistics.ts';
+import type { Measure, Measurement } from './measurement.ts';
+import { compareAppearance } from './query.ts';
+import type { Appearance, Device, OutcomeState } from './record.ts';
+
+/** A measure without which repetition it is. */
+export type CostMeasure = Omit<Measure, 'repetition'>;
+
+interface CostBase {
+  /** canonical content of measure and device: equal for equal costs */
+  readonly key: string;
+  readonly measure: CostMeasure;
+  readonly appearance: Appearance;
+  readonly device: Device;
+  readonly tokens: number;
+  readonly stateBytes: number | null;
+  readonly peakBytes: number;
+  readonly work: Measurement['work'];
+  readonly kernels: Measurement['kernels'];
+  readonly clock: Measurement['clock'];
+  /** as stored, by repetition */
+  readonly measurements: readonly Measurement[];
+}
+
+export interface DoneCost extends CostBase {
+  readonly state: 'done';
+  /** milliseconds of a call: the median of the repetitions' medians */
+  readonly ms: number;
+  /** the lowest and the highest of the repetitions' medians */
+  readonly low: number;
+  readonly high: number;
+  readonly repetitions: number;
+  readonly samples: number;
+  /** medians over repetitions, as for `ms` */
+  readonly firstMs: number | null;
+  readonly latencyMs: number | null;
+}
+
+/** A cost of which no repetition was done. */
+export interface FailedCost extends CostBase {
+  readonly state: Exclude<OutcomeState, 'done'>;
+  readonly reason: string | undefined;
+}
+
+export type Cost = DoneCost | FailedCost;
+
+const medianOf = (xs: readonly (number | null)[]): number | null => {
+  const known = xs.filter((x) => x !== null);
+  return known.length === 0 ? null : median(known);
+};
+
+/** The costs of a list of measurements, by place in the legend and label, then in the order given. */
+export function costsOf(measurements: readonly Measurement[]): Cost[] {
+  const groups = new Map<string, Measurement[]>();
+  for (const m of measurements) {
+    const { repetition: _, ...rest } = m.measure;
+    const key = canonicalJson([rest, m.device.adapter]);
+    groups.set(key, [...(groups.get(key) ?? []), m]);
+  }
+  return [...groups].map(([key, group]) => costOf(key, group)).sort((a, b) => compareAppearance(a.appearance, b.appearance));
+}
+
+function costOf(key: string, group: readonly Measurement[]): Cost {
+  const measurements = group.toSorted((a, b) => a.measure.repetition - b.measure.repetition);
+  const done = measurements.filter((m) => m.outcome.state === 'done' && m.samples.length > 0);
+  const shown = done.at(-1) ?? measurements.at(-1)!;
+  const { repetition: _, ...measure } = shown.measure;
+  const { appearance, device, tokens, stateBytes, work, kernels, clock } = shown;
+  const base = { key, measure, appearance, device, tokens, stateBytes, work, kernels, clock, peakBytes: Math.max(...measurements.map((m) => m.peakBytes)), measurements };
+  if (done.length === 0) {
+    const { state, reason } = shown.outcome;
+    return { ...base, state: state === 'done' ? 'crashed' : state, reason };
+  }
+  const medians = done.map((m) => median(m.samples));
+  return {
+    ...base,
+    state: 'done',
+    ms: median(medians),
+    low: Math.min(...medians),
+    high: Math.max(...medians),
+    repetitions: done.length,
+    samples: done.reduce((n, m) => n + m.samples.length, 0),
+    firstMs: medianOf(done.map((m) => m.firstMs)),
+    latencyMs: medianOf(done.map((m) => m.latencyMs)),
+  };
+}
+
+/** What the machine can do at the most, as measured beside the rest; absent where it was not. */
+export interface Roofs {
+  /** floating-point operations a second, in a matrix product */
+  readonly flops?: number;
+  /** bytes read and written a second, in a copy */
+  readonly bytes?: number;
+  /** milliseconds of a call that does nearly nothing */
+  readonly launchMs?: number;
+}
+
+/** Where a cost was measured: roofs and times of the same place may be compared. */
+export function placeOf({ measure: { engine, threads, precision }, device }: CostBase): string {
+  return canonicalJson([engine, threads ?? null, precision, device.adapter]);
+}
+
+/** The roofs of each place (`placeOf`). */
+export function roofsOf(costs: readonly Cost[]): Map<string, Roofs> {
+  const roofs = new Map<string, Roofs>();
+  for (const cost of costs) {
+    if (cost.state !== 'done') continue;
+    const { work, ms } = cost;
+    const at = placeOf(cost);
+    const found: Roofs =
+      cost.measure.workload === 'gemm' && work !== null ? { flops: (1000 * work.flops) / ms }
+      : cost.measure.workload === 'copy' && work !== null ? { bytes: (1000 * work.bytes) / ms }
+      : cost.measure.workload === 'launch' ? { launchMs: ms }
+      : {};
+    roofs.set(at, { ...roofs.get(at), ...found });
+  }
+  return roofs;
+}
+
+/** Rates of a cost, and how near they come to the roof that is nearest. */
+export interface Rates {
+  readonly tokensPerSecond: number | null;
+  readonly flopsPerSecond: number | null;
+  readonly bytesPerSecond: number | null;
+  /** the larger of the shares of the two roofs; null without roofs */
+  readonly roofShare: number | null;
+  readonly boundBy: 'arithmetic' | 'memory' | null;
+}
+
+export function ratesOf({ ms, tokens, work }: DoneCost, roofs: Roofs = {}): Rates {
+  const perSecond = (n: number) => (1000 * n) / ms;
+  const flopsPerSecond = work === null ? null : perSecond(work.flops);
+  const bytesPerSecond = work === null ? null : perSecond(work.bytes);
+  const arithmetic = flopsPerSecond === null || roofs.flops === undefined ? null : flopsPerSecond / roofs.flops;
+  const memory = bytesPerSecond === null || roofs.bytes === undefined ? null : bytesPerSecond / roofs.bytes;
+  const roofShare = arithmetic === null || memory === null ? null : Math.max(arithmetic, memory);
+  return { tokensPerSecond: tokens === 0 ? null : perSecond(tokens), flopsPerSecond, bytesPerSecond, roofShare, boundBy: roofShare === null ? null : roofShare === memory ? 'memory' : 'arithmetic' };
+}
+
+/** Costs that differ in one numeric option only, by that option, ascending. */
+export interface Line {
+  readonly along: string;
+  readonly appearance: Appearance;
+  readonly costs: readonly Cost[];
+}
+
+/** The lines along a numeric option such as "seqLen": at least two costs each. */
+export function linesAlong(option: string, costs: readonly Cost[]): Line[] {
+  const groups = new Map<string, Cost[]>();
+  for (const cost of costs) {
+    const { [option]: at, ...rest } = cost.measure.options;
+    if (typeof at !== 'number') continue;
+    const key = canonicalJson([{ ...cost.measure, options: rest }, cost.device.adapter]);
+    groups.set(key, [...(groups.get(key) ?? []), cost]);
+  }
+  const value = (cost: Cost) => cost.measure.options[option] as number;
+  return [...groups.values()].filter((g) => g.length > 1).map((g) => ({ along: option, appearance: g[0].appearance, costs: g.toSorted((a, b) => value(a) - value(b)) }));
+}
+
+/**
+ * The exponent p of ms ∝ option^p: the slope of the least-squares line through the logarithms, over the longer half of the
+ * line (three points at least), where what every call costs weighs least. Undefined with fewer than three.
+ */
+export function exponentOf({ along, costs }: Line): number | undefined {
+  const points = costs.flatMap((c) => (c.state === 'done' ? [[Math.log(c.measure.options[along] as number), Math.log(c.ms)] as const] : []));
+  if (points.length < 3) return undefined;
+  const used = points.slice(-Math.max(3, Math.ceil(points.length / 2)));
+  const [mx, my] = [0, 1].map((i) => used.reduce((sum, p) => sum + p[i]!, 0) / used.length) as [number, number];
+  return used.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / used.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+}
