@@ -41,7 +41,7 @@ function traits(point: Point, slices: readonly Readonly<Record<string, number | 
 }
 
 /** "mamba2 dState=16 dModel=64": the model and whatever else is not the same for all of its neighbours. */
-function namesOf(all: readonly Map<string, string>[]): string[] {
+export function namesOf(all: readonly Map<string, string>[]): string[] {
   const varies = (key: string, among: readonly Map<string, string>[]) => among.some((t) => t.get(key) !== among[0].get(key));
   return all.map((own) => {
     const kin = all.filter((t) => t.get('model') === own.get('model'));
@@ -89,23 +89,25 @@ export function groups<P extends Planned>(plan: readonly P[]): P[][] {
 }
 
 /** The value of a point at a key such as "model" or "modelOptions.dState". */
-function valueAt(point: Point, key: string): unknown {
+function valueAt(point: object, key: string): unknown {
   return key.split('.').reduce<unknown>((at, part) => (typeof at === 'object' && at !== null && Object.hasOwn(at, part) ? (at as Record<string, unknown>)[part] : undefined), point);
 }
 
-/** The points at which every key has one of its values (`model` → `mamba1,mamba2`). Throws E_CONFIG when none is left. */
-export function only(points: readonly PlannedPoint[], wanted: Readonly<Record<string, string>>): PlannedPoint[] {
-  let left = [...points];
+/** The keys at which a point has a plain value: "model", "modelOptions.dState". */
+function keysOf(point: object): string[] {
+  return Object.entries(point).flatMap(([key, value]: [string, unknown]) => (Array.isArray(value) || value === undefined ? [] : typeof value === 'object' && value !== null ? keysOf(value).map((k) => `${key}.${k}`) : [key]));
+}
+
+/** The items at whose points every key has one of its values (`model` → `mamba1,mamba2`). Throws E_CONFIG when none is left. */
+export function only<T>(items: readonly T[], pointOf: (item: T) => object, wanted: Readonly<Record<string, string>>): T[] {
+  let left = [...items];
   for (const [key, list] of Object.entries(wanted)) {
-    const known = [...new Set(points.map(({ point }) => valueAt(point, key)).filter((v) => ['string', 'number', 'boolean'].includes(typeof v)).map(text))];
-    if (known.length === 0) {
-      const keys = points.flatMap(({ point }) => [...Object.keys(point), ...Object.keys(point.modelOptions).map((k) => `modelOptions.${k}`)]);
-      throw new RecallbenchError('E_CONFIG', `--only: ${unknownName('key', key, [...new Set(keys)].filter((k) => !['train', 'test', 'modelOptions'].includes(k)))}`);
-    }
+    const known = [...new Set(items.map((item) => valueAt(pointOf(item), key)).filter((v) => ['string', 'number', 'boolean'].includes(typeof v)).map(text))];
+    if (known.length === 0) throw new RecallbenchError('E_CONFIG', `--only: ${unknownName('key', key, [...new Set(items.flatMap((item) => keysOf(pointOf(item))))])}`);
     const values = list.split(',').map((v) => v.trim());
     const unknown = values.find((v) => !known.some((k) => k === v || Number(k) === Number(v)));
     if (unknown !== undefined) throw new RecallbenchError('E_CONFIG', `--only: ${unknownName(key, unknown, known)}`);
-    left = left.filter(({ point }) => values.some((v) => text(valueAt(point, key)) === v || valueAt(point, key) === Number(v)));
+    left = left.filter((item) => values.some((v) => text(valueAt(pointOf(item), key)) === v || valueAt(pointOf(item), key) === Number(v)));
   }
   if (left.length === 0) throw new RecallbenchError('E_CONFIG', `--only: no point of the sweep has all of ${Object.entries(wanted).map(([k, v]) => `${k}=${v}`).join(', ')}.`);
   return left;

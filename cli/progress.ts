@@ -1,6 +1,6 @@
 /** Bars for long work, on stderr; where stderr is no terminal there are none. */
 import { MultiBar, type SingleBar } from 'cli-progress';
-import type { Listener, RunEvent } from '#harness/events.ts';
+import type { Listener, MeasureEvent, RunEvent } from '#harness/events.ts';
 import { count, duration, percent, significant } from './quantities.ts';
 
 /** Characters of the longest name before a bar. */
@@ -117,5 +117,16 @@ export function sweepBars(bars: Bars, work: readonly SweepWork[], workers: numbe
       if (event.record.outcome.state === 'crashed') ended.failed++;
     }
     showWhole();
+  };
+}
+
+/** The bar of measurements, taken one after the other. */
+export function measuringBar(bars: Bars, work: readonly { readonly id: string; readonly name: string }[]): (event: MeasureEvent) => void {
+  const names = new Map(work.map((w) => [w.id, w.name]));
+  const bar = bars.add(work.length, 'measurements');
+  let ended = 0;
+  return (event) => {
+    if (event.type === 'finish') ended++;
+    bar.update(ended, `${ended}/${work.length} ${names.get(event.id)!}`);
   };
 }

@@ -28,6 +28,11 @@ const sections: Record<string, () => Promise<Entry[]>> = {
     const { sweeps } = await import('#harness/sweeps/index.ts');
     return Object.values(sweeps).map(({ name, summary, figures }) => ({ name, summary, options: [], figures }));
   },
+  throughputs: async () => {
+    const { throughputs } = await import('#harness/throughputs/index.ts');
+    return Object.values(throughputs).map(({ name, summary }) => ({ name, summary, options: [] }));
+  },
+  workloads: async () => docs((await import('#harness/workloads/index.ts')).workloads),
   figures: async () => {
     const { figures } = await import('#reports/index.ts');
     return Object.values(figures).map(({ name, summary }) => ({ name, summary, options: [] }));

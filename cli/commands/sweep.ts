@@ -1,10 +1,8 @@
 /** `sweep`: runs what is missing of a sweep, then shows what came out. */
-import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { contentId } from '#core/content-id.ts';
-import { RecallbenchError, unknownName } from '#core/errors.ts';
 import type { Sweep } from '#harness/sweep.ts';
 import type { DoneCell } from '#results/query.ts';
 import type { Store } from '#results/store.ts';
@@ -14,6 +12,7 @@ import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { print, printJson, remark } from '../output.ts';
 import type { Planned } from '../plan.ts';
 import { significant } from '../quantities.ts';
+import { figureFolder, readSpec } from '../spec.ts';
 import { assignments, whole, word } from '../values.ts';
 
 interface Flags {
@@ -28,25 +27,6 @@ interface Flags {
   report?: string;
   only?: Record<string, string>;
   json?: true;
-}
-
-/** A preset by its name, or a sweep file. Errors: E_NAME, E_CONFIG. */
-async function readSweep(name: string): Promise<Sweep> {
-  const [{ sweeps }, { parseSweep }] = await Promise.all([import('#harness/sweeps/index.ts'), import('#harness/sweep.ts')]);
-  if (Object.hasOwn(sweeps, name)) return parseSweep(sweeps[name as keyof typeof sweeps], `sweep ${name}`);
-  if (!/[./\\]/.test(name) && !existsSync(name)) throw new RecallbenchError('E_NAME', `${unknownName('sweep', name, Object.keys(sweeps))} A sweep of your own is named by its JSON file.`);
-  let raw: unknown;
-  try {
-    raw = JSON.parse(readFileSync(name, 'utf8'));
-  } catch (error) {
-    throw new RecallbenchError('E_CONFIG', `sweep file ${name} cannot be ${error instanceof SyntaxError ? 'understood' : 'read'}: ${(error as Error).message}. It holds JSON such as {"name":"mine","base":{…},"axes":[{"lr":[0.001,0.01]}]}.`, { cause: error });
-  }
-  return parseSweep(raw, `sweep file ${name}`);
-}
-
-/** Where the figures of a store go when nothing else is asked for: runs/quick.jsonl → runs/quick */
-function figureFolder(store: string): string {
-  return store.endsWith('.jsonl') ? store.slice(0, -'.jsonl'.length) : `${store}-figures`;
 }
 
 /** How many processes, and threads for each: cores are shared out, and one GPU has one process. */
@@ -91,7 +71,8 @@ function bestRun({ point, lr, lrs, seeds, mean, low, high, stateBytes, parameter
 }
 
 async function sweep(name: string, flags: Flags): Promise<void> {
-  const given = await readSweep(name);
+  const [{ sweeps }, { parseSweep }] = await Promise.all([import('#harness/sweeps/index.ts'), import('#harness/sweep.ts')]);
+  const given = readSpec(name, { kind: 'sweep', presets: sweeps, parse: parseSweep, example: '{"name":"mine","base":{…},"axes":[{"lr":[0.001,0.01]}]}' });
   const spec = flags.precision === undefined ? given : { ...given, base: { ...given.base, precision: flags.precision } };
   const [{ expandSweep, shard }, { openStore, checkWritable, describeProblem }, { planOf, standing, only }, tables, { cellsOf }, { drawFigures, checkFigures }] = await Promise.all([
     import('#harness/sweep.ts'),
@@ -102,7 +83,7 @@ async function sweep(name: string, flags: Flags): Promise<void> {
     import('../figures.ts'),
   ]);
   checkFigures(spec.figures ?? []);
-  const chosen = only(expandSweep(spec), flags.only ?? {});
+  const chosen = only(expandSweep(spec), ({ point }) => point, flags.only ?? {});
   const points = flags.shard === undefined ? chosen : shard(chosen, flags.shard);
   const path = flags.out ?? join('runs', `${spec.name}.jsonl`);
   if (flags.dryRun !== true) checkWritable(path);
