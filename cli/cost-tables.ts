@@ -10,7 +10,9 @@ export function costNames(all: readonly { readonly measure: CostMeasure; readonl
   const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
   return namesOf(
     all.map(({ measure: { options, engine, threads, precision }, appearance }) => {
-      const traits = Object.entries({ ...options, engine, threads, precision }).filter(([, v]) => v !== undefined);
+      // the label names the model
+      const { model: _, modelOptions = {}, ...shapes } = options;
+      const traits = Object.entries({ ...(modelOptions as object), ...shapes, engine, threads, precision }).filter(([, v]) => v !== undefined);
       return new Map([['model', appearance.label], ...traits.map(([k, v]) => [k, text(v)] as const)]);
     }),
   );

@@ -2,5 +2,6 @@
 import { table } from '#core/config.ts';
 import { fig10Length, fig10State } from './fig10.ts';
 import { quick } from './quick.ts';
+import { trainMqar } from './train-mqar.ts';
 
-export const throughputs = table({ quick, 'fig10-length': fig10Length, 'fig10-state': fig10State });
+export const throughputs = table({ quick, 'fig10-length': fig10Length, 'fig10-state': fig10State, 'train-mqar': trainMqar });

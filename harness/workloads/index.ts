@@ -2,6 +2,7 @@
 import { table } from '#core/config.ts';
 import { causalAttentionWorkload, naiveScanWorkload, selectiveScanWorkload, ssdWorkload } from './ops.ts';
 import { copyWorkload, gemmWorkload, launchWorkload } from './roofs.ts';
+import { trainWorkload } from './train.ts';
 
 export const workloads = table({
   gemm: gemmWorkload,
@@ -11,4 +12,5 @@ export const workloads = table({
   'selective-scan': selectiveScanWorkload,
   'naive-scan': naiveScanWorkload,
   ssd: ssdWorkload,
+  train: trainWorkload,
 });
