@@ -5,6 +5,7 @@
 import { tf, type Tensor } from './tf.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { TensorSpec } from './tensor-spec.ts';
+import type { OpWork } from './work.ts';
 
 export type Attrs = Readonly<Record<string, number | string | boolean>>;
 
@@ -104,6 +105,11 @@ export interface FusedOp<A extends Attrs = Attrs> {
    * tfjs runs each in a tidy of its own. A by-product that nobody reads costs nothing in a captured program.
    */
   gradient?(dy: Tensor, inputs: readonly Tensor[], outputs: readonly Tensor[], attrs: A): ((() => Tensor) | null)[];
+  /**
+   * The arithmetic of one call by the rule in work.ts: of the algorithm that the attributes choose, in its plain form, as derived beside the
+   * formula. `used` tells which outputs anyone reads; by-products that nobody reads are not counted, the gradients of a gradient op are counted all together.
+   */
+  work(inputs: readonly TensorSpec[], attrs: A, used: readonly boolean[]): OpWork;
   /** Kernel launches for the WASM engine. */
   wasm(lowering: WasmLowering, attrs: A): void;
   /** WGSL kernels for the WebGPU engine. */

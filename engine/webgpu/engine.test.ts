@@ -142,6 +142,7 @@ describe('what goes wrong', () => {
     name,
     outputs: () => [float(4)],
     portable: ([x]) => [tf.clone(x)],
+    work: () => ({ flops: 0, exps: 0 }),
     wasm: () => {},
     ...(code === undefined ? {} : { webgpu: ({ inputs, outputs, dispatch }) => dispatch({ name: 'faulty', bindings: { x: inputs[0], y: outputs[0] }, tasks: 1, code }) }),
   });

@@ -38,6 +38,9 @@ const op: FusedOp<Attrs> = {
   portable: () => {
     throw new Error('has no portable form');
   },
+  work: () => {
+    throw new Error('is not counted');
+  },
   wasm: () => {
     throw new Error('has no WASM form');
   },

@@ -9,6 +9,7 @@ import { float, sizeOf } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
 import { adamWWebgpu } from './webgpu.ts';
+import { adamWWork } from './work.ts';
 
 /** Constants of a run. ε is added to the root of the unbiased second moment. */
 export type AdamWAttrs = {
@@ -32,6 +33,7 @@ export const AdamW: FusedOp<AdamWAttrs> = {
     return [float(...param.shape), float(...param.shape), float(...param.shape)];
   },
   portable: (inputs, attrs) => portable.adamW(inputs, attrs),
+  work: adamWWork,
   wasm: (lowering, { beta1, beta2, epsilon, weightDecay }) => {
     const n = sizeOf(lowering.inputs[0].shape);
     // 1 − β in double precision: 1 − 0.999 in float32 is off by 5·10⁻⁵ of itself

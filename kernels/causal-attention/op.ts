@@ -8,6 +8,7 @@ import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
 import { attentionGradientWebgpu, attentionWebgpu } from './webgpu.ts';
+import { attentionGradientWork, attentionWork } from './work.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -58,6 +59,7 @@ export const CausalAttention: FusedOp<NoAttrs> = {
     const gradients = callFused(CausalAttentionGradient, [...inputs, y, logSumExp, dy], {});
     return gradients.map((g) => () => g);
   },
+  work: (inputs, _, used) => attentionWork(inputs, used),
   wasm: (lowering) => {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [q, k, v] = lowering.inputs;
@@ -76,6 +78,7 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
     return [float(...q.shape), float(...k.shape), float(...v.shape)];
   },
   portable: ([q, k, v, y, logSumExp, dy]) => portable.attentionGradient(q, k, v, y, logSumExp, dy),
+  work: attentionGradientWork,
   wasm: (lowering) => {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [dq, dk, dv] = lowering.outputs;

@@ -6,6 +6,7 @@ import type { Tensor } from '#engine/tf.ts';
 import { partials, sumAllPartials } from '../partial-sums.ts';
 import { causalConvGradientPortable, causalConvPortable, type ConvAttrs } from './portable.ts';
 import { causalConvGradientWebgpu, causalConvWebgpu } from './webgpu.ts';
+import { convGradientWork, convWork } from './work.ts';
 
 /**
  * y_t = act(bias + Σ_j weight[:, j] ⊙ x_{t−W+1+j}), x before the first step being 0; act is SiLU or nothing. The last tap belongs to the
@@ -54,6 +55,7 @@ export const causalConvOp: FusedOp<ConvAttrs> = {
     const gradients = callFused(causalConvGradientOp, [dy, ...inputs], attrs);
     return gradients.map((g) => () => g);
   },
+  work: convWork,
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
     const W = inputs[1].shape[1];
@@ -64,10 +66,11 @@ export const causalConvOp: FusedOp<ConvAttrs> = {
 };
 
 /** dy, x, weight, bias → dx, dweight, dbias. */
-const causalConvGradientOp: FusedOp<ConvAttrs> = {
+export const causalConvGradientOp: FusedOp<ConvAttrs> = {
   name: 'CausalConvGradient',
   outputs: (inputs) => inputs.slice(1),
   portable: causalConvGradientPortable,
+  work: convGradientWork,
   wasm(lowering, { silu }) {
     const { inputs, outputs } = lowering;
     const [dx, dw, db] = outputs as [Operand, Operand, Operand];

@@ -5,6 +5,7 @@ import { float, sizeOf, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
 import { embeddingGradientWebgpu, embeddingWebgpu } from './webgpu.ts';
+import { embeddingGradientWork, embeddingWork } from './work.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -25,6 +26,7 @@ export const Embedding: FusedOp<NoAttrs> = {
   },
   portable: ([table, ids]) => [portable.embedding(table, ids)],
   gradient: (dy, [table, ids]) => [() => callFused(EmbeddingGradient, [ids, dy], { vocab: table.shape[0] })[0], null],
+  work: embeddingWork,
   wasm: (lowering) => {
     const [table, ids] = lowering.inputs;
     const [V, D] = table.shape as [number, number];
@@ -46,6 +48,7 @@ export const EmbeddingGradient: FusedOp<{ vocab: number }> = {
     return [float(vocab, dy.shape.at(-1)!)];
   },
   portable: ([ids, dy], { vocab }) => [portable.embeddingGradient(ids, dy, vocab)],
+  work: embeddingGradientWork,
   wasm: (lowering, { vocab }) => {
     const [ids, dy] = lowering.inputs;
     const D = dy.shape.at(-1)!;

@@ -10,6 +10,7 @@ import { float, int, type TensorSpec } from '#engine/tensor-spec.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
 import { labelledCrossEntropyWebgpu } from './webgpu.ts';
+import { labelledCrossEntropyWork } from './work.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -50,6 +51,7 @@ export const LabelledCrossEntropy: FusedOp<NoAttrs> = {
   },
   portable: ([hidden, table, rows, targets]) => portable.labelledCrossEntropy(hidden, table, rows, targets),
   gradient: (dy, _inputs, [, , , dHidden, dTable]) => [() => tf.mul(dHidden, dy), () => tf.mul(dTable, dy), null, null],
+  work: (inputs, _, used) => labelledCrossEntropyWork(inputs, used),
   wasm: (lowering) => {
     const [hidden, table, rows, targets] = lowering.inputs as [Operand, Operand, Operand, Operand];
     const [loss, losses, predictions, dHidden, dTable] = lowering.outputs as [Operand, Operand, Operand, Operand, Operand];

@@ -6,6 +6,7 @@ import type { Tensor } from '#engine/tf.ts';
 import { partials, sumPartials } from '../partial-sums.ts';
 import { gatedRmsNormGradientPortable, gatedRmsNormPortable, rmsNormGradientPortable, rmsNormPortable, type NormAttrs } from './portable.ts';
 import { gatedRmsNormGradientWebgpu, gatedRmsNormWebgpu, rmsNormGradientWebgpu, rmsNormWebgpu } from './webgpu.ts';
+import { gatedRmsNormGradientWork, gatedRmsNormWork, rmsNormGradientWork, rmsNormWork } from './work.ts';
 
 export interface NormOptions {
   /** added to the mean square; default 1e-5 */
@@ -85,6 +86,7 @@ export const rmsNormOp: FusedOp<NormAttrs> = {
     const gradients = callFused(rmsNormGradientOp, [dy, ...inputs], given);
     return gradients.map((g) => () => g);
   },
+  work: rmsNormWork,
   wasm(lowering, given) {
     const [x, weight] = lowering.inputs as [Operand, Operand];
     lowerForward('rms_forward', lowering, x, 0, weight, given);
@@ -94,10 +96,11 @@ export const rmsNormOp: FusedOp<NormAttrs> = {
 };
 
 /** dy, x, weight → dx, dweight. */
-const rmsNormGradientOp: FusedOp<NormAttrs> = {
+export const rmsNormGradientOp: FusedOp<NormAttrs> = {
   name: 'RmsNormGradient',
   outputs: (inputs) => inputs.slice(1),
   portable: rmsNormGradientPortable,
+  work: rmsNormGradientWork,
   wasm(lowering, given) {
     const [dy, x, weight] = lowering.inputs as [Operand, Operand, Operand];
     const [dx, dw] = lowering.outputs as [Operand, Operand];
@@ -115,6 +118,7 @@ export const gatedRmsNormOp: FusedOp<NormAttrs> = {
     const gradients = callFused(gatedRmsNormGradientOp, [dy, ...inputs], given);
     return gradients.map((g) => () => g);
   },
+  work: gatedRmsNormWork,
   wasm(lowering, given) {
     const [x, z, weight] = lowering.inputs as [Operand, Operand, Operand];
     lowerForward('rms_gated_forward', lowering, x, z, weight, given);
@@ -124,10 +128,11 @@ export const gatedRmsNormOp: FusedOp<NormAttrs> = {
 };
 
 /** dy, x, z, weight → dx, dz, dweight. */
-const gatedRmsNormGradientOp: FusedOp<NormAttrs> = {
+export const gatedRmsNormGradientOp: FusedOp<NormAttrs> = {
   name: 'GatedRmsNormGradient',
   outputs: (inputs) => inputs.slice(1),
   portable: gatedRmsNormGradientPortable,
+  work: gatedRmsNormGradientWork,
   wasm(lowering, given) {
     const [dy, x, z, weight] = lowering.inputs as [Operand, Operand, Operand, Operand];
     const [dx, dz, dw] = lowering.outputs as [Operand, Operand, Operand];

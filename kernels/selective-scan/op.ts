@@ -7,6 +7,7 @@ import { partials, sumPartials } from '../partial-sums.ts';
 import { selectiveScanGradientPortable, selectiveScanPortable } from './portable.ts';
 import { scanSizes, type ScanSizes } from './sizes.ts';
 import { selectiveScanGradientWebgpu, selectiveScanWebgpu } from './webgpu.ts';
+import { scanGradientWork, scanWork } from './work.ts';
 
 export type ScanAttrs = {
   /** steps between two kept states */
@@ -74,6 +75,7 @@ export const selectiveScanOp: FusedOp<ScanAttrs> = {
     const gradients = callFused(selectiveScanGradientOp, [dy, ...inputs, outputs[2]], attrs);
     return gradients.map((g) => () => g);
   },
+  work: scanWork,
   wasm(lowering, attrs) {
     const { inputs, outputs } = lowering;
     const sizes = scanSizes(inputs, attrs.chunk);
@@ -93,6 +95,7 @@ export const selectiveScanGradientOp: FusedOp<ScanAttrs> = {
   name: 'SelectiveScanGradient',
   outputs: (inputs) => inputs.slice(1, 7).map(({ shape, dtype }) => ({ shape, dtype })),
   portable: selectiveScanGradientPortable,
+  work: scanGradientWork,
   wasm(lowering, attrs) {
     const { inputs, outputs } = lowering;
     const sizes = scanSizes(inputs.slice(1), attrs.chunk);

@@ -6,6 +6,7 @@ import type { Tensor } from '#engine/tf.ts';
 import { ssdGradientPortable, ssdPortable } from './portable.ts';
 import { sizesOf, type Sizes } from './sizes.ts';
 import { ssdGradientWebgpu, ssdWebgpu } from './webgpu.ts';
+import { ssdGradientWork, ssdWork } from './work.ts';
 
 /** How SSD is computed; every form gives the same numbers. */
 export type SsdForm = 'chunked' | 'linear' | 'quadratic';
@@ -108,6 +109,7 @@ export const ssdOp: FusedOp<SsdAttrs> = {
     const all = callFused(ssdGradientOp, [dy, ...inputs], attrs);
     return all.map((gradient) => () => gradient);
   },
+  work: ssdWork,
   wasm(lowering, { chunk }) {
     const sizes = sizesOf(lowering.inputs);
     const { B, L, H, P, G, N } = sizes;
@@ -137,6 +139,7 @@ export const ssdGradientOp: FusedOp<SsdAttrs> = {
   name: 'SsdGradient',
   outputs: (inputs) => inputs.slice(1).map(({ shape, dtype }) => ({ shape, dtype })),
   portable: (inputs, { chunk }) => ssdGradientPortable(inputs, chunk),
+  work: ssdGradientWork,
   wasm(lowering, { chunk }) {
     const sizes = sizesOf(lowering.inputs.slice(1));
     if (chunk === 0) recurrenceGradient(lowering, sizes);
