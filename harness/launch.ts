@@ -91,6 +91,8 @@ export async function launch<R extends StoredRecord, E extends JobEvent<R>>(jobs
       if (next === undefined) break;
       if (child === undefined) {
         child = fork(entry, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
+        // a message to a child that has just died; its exit tells the rest
+        child.on('error', () => {});
         children.add(child);
       }
       const record = await runOne(child, next, options);
@@ -142,8 +144,6 @@ function runOne<R extends StoredRecord, E extends JobEvent<R>>(child: ChildProce
     };
     child.on('message', message);
     child.on('exit', exit);
-    // a message to a child that has just died; its exit tells the rest
-    child.once('error', () => {});
     child.stderr?.on('data', hear);
     child.send(job.order, () => {});
   });

@@ -6,7 +6,9 @@
 import { Bench } from 'tinybench';
 import { lookUp } from '#core/config.ts';
 import { median } from '#core/statistics.ts';
-import type { Engine, EngineDescription, Executable } from '#engine/engine.ts';
+import type { Engine, EngineDescription, Executable, StateTensor } from '#engine/engine.ts';
+import { workOf } from '#engine/program-work.ts';
+import { specOf, type TensorSpec } from '#engine/tensor-spec.ts';
 import { measureId, type Measure, type Measurement } from '#results/measurement.ts';
 import { SCHEMA_VERSION } from '#results/record.ts';
 import { ending } from './ending.ts';
@@ -80,15 +82,20 @@ export async function measure(asked: Measure, { engine, sweep, seconds, listener
   const about = { ...(sweep === undefined ? {} : { sweep }), startedAt, device: engine.describe() };
   try {
     const open = openMeasure(asked);
-    executable = engine.compile(open.program());
+    const program = open.program();
+    executable = engine.compile(program);
     const taken = await sample(executable, open, seconds);
-    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
+    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
   } catch (error) {
     record = { ...withoutSamples(asked, { ...about, outcome: ending(error) }), peakBytes: executable?.peakBytes() ?? 0 };
   }
   executable?.dispose();
   listener?.({ type: 'finish', id, record });
   return record;
+}
+
+function specsOf(tensors: Readonly<Record<string, StateTensor>>): Record<string, TensorSpec> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, { shape: t.shape, dtype: t.dtype ?? specOf(t).dtype }]));
 }
 
 async function sample(executable: Executable, { call, inputs }: OpenWorkload, seconds: number): Promise<Pick<Measurement, 'samples' | 'clock' | 'firstMs' | 'latencyMs'>> {

@@ -89,7 +89,7 @@ function costOf(key: string, group: readonly Measurement[]): Cost {
   };
 }
 
-/** What the machine can do at the most, as measured beside the rest; absent where it was not. */
+/** What the machine can do at the most, measured beside the rest: by the fastest sample, for a roof is what nothing exceeds. Absent where it was not measured. */
 export interface Roofs {
   /** floating-point operations a second, in a matrix product */
   readonly flops?: number;
@@ -109,7 +109,8 @@ export function roofsOf(costs: readonly Cost[]): Map<string, Roofs> {
   const roofs = new Map<string, Roofs>();
   for (const cost of costs) {
     if (cost.state !== 'done') continue;
-    const { work, ms } = cost;
+    const { work } = cost;
+    const ms = Math.min(...cost.measurements.flatMap((m) => m.samples));
     const at = placeOf(cost);
     const found: Roofs =
       cost.measure.workload === 'gemm' && work !== null ? { flops: (1000 * work.flops) / ms }
