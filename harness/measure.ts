@@ -85,7 +85,8 @@ export async function measure(asked: Measure, { engine, sweep, seconds, listener
     const program = open.program();
     executable = engine.compile(program);
     const taken = await sample(executable, open, seconds);
-    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
+    const clock = about.device.features.includes('timestamps') ? ('device' as const) : ('host' as const);
+    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, clock, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
   } catch (error) {
     record = { ...withoutSamples(asked, { ...about, outcome: ending(error) }), peakBytes: executable?.peakBytes() ?? 0 };
   }
@@ -98,9 +99,9 @@ function specsOf(tensors: Readonly<Record<string, StateTensor>>): Record<string,
   return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, { shape: t.shape, dtype: t.dtype ?? specOf(t).dtype }]));
 }
 
-async function sample(executable: Executable, { call, inputs }: OpenWorkload, seconds: number): Promise<Pick<Measurement, 'samples' | 'clock' | 'firstMs' | 'latencyMs'>> {
+async function sample(executable: Executable, { call, inputs }: OpenWorkload, seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
   let calls = 0;
-  /** some calls close together: wall milliseconds, and the device's where it tells them, of each */
+  /** some calls close together: wall milliseconds, and those of the call alone where the engine tells them, of each */
   const run = async (together: number): Promise<{ wall: number; device: number | undefined }> => {
     const began = performance.now();
     const results = Array.from({ length: together }, () => executable.run(call, inputs(calls++)));
@@ -110,7 +111,6 @@ async function sample(executable: Executable, { call, inputs }: OpenWorkload, se
     return { wall, device: times.length === together ? times.reduce((a, b) => a + b, 0) / together : undefined };
   };
   const first = await run(1);
-  const clock = first.device === undefined ? 'host' : 'device';
 
   // until warm: caches, the clock of an idle GPU, code that the host's runtime still optimises
   const alone: number[] = [];
@@ -129,7 +129,7 @@ async function sample(executable: Executable, { call, inputs }: OpenWorkload, se
   const [task] = await bench.run();
   const { result } = task;
   if (result.state !== 'completed') throw new Error(`the benchmark ended as ${result.state}`);
-  return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), clock, firstMs: first.wall, latencyMs };
+  return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), firstMs: first.wall, latencyMs };
 }
 
 /** Names with how often each occurs, in the order of their first. */

@@ -1,5 +1,6 @@
 /** Made-up records: whole and valid, and measured by nobody. For tests and for trying out figures; never for a store of results. */
 import { rng } from '#core/random.ts';
+import { measureId, parseMeasure, type MeasureInput, type Measurement } from './measurement.ts';
 import { parsePoint, pointId, type PointInput } from './point.ts';
 import { SCHEMA_VERSION, type Appearance, type Device, type Evaluation, type OutcomeState, type RunRecord } from './record.ts';
 
@@ -94,5 +95,48 @@ export function madeUpRecord(given: MadeUp): RunRecord {
     code: { version: '0.0.0' },
     startedAt: '2024-01-01T00:00:00.000Z',
     finishedAt: given.finishedAt ?? '2024-01-01T00:01:05.000Z',
+  };
+}
+
+/** What a made-up measurement is given; everything else follows from it. */
+export interface MadeUpMeasurement {
+  measure: MeasureInput;
+  samples: number[];
+  appearance?: Partial<Appearance>;
+  adapter?: string;
+  state?: OutcomeState;
+  reason?: string;
+  work?: Measurement['work'];
+  tokens?: number;
+  stateBytes?: number;
+  peakBytes?: number;
+  clock?: Measurement['clock'];
+  sweep?: string;
+}
+
+/** A valid measurement, unless its samples are not. Equal arguments give equal ones. */
+export function madeUpMeasurement(given: MadeUpMeasurement): Measurement {
+  const measure = parseMeasure(given.measure);
+  return {
+    schema: SCHEMA_VERSION,
+    id: measureId(measure),
+    measure,
+    ...(given.sweep === undefined ? {} : { sweep: given.sweep }),
+    outcome: { state: given.state ?? 'done', ...(given.reason === undefined ? {} : { reason: given.reason }) },
+    appearance: { label: measure.workload, order: 0, color: '#4c72b0', marker: 'circle', ...given.appearance },
+    samples: given.samples,
+    clock: given.clock ?? 'host',
+    firstMs: 100,
+    latencyMs: given.samples[0] ?? null,
+    kernels: [{ name: measure.workload.replaceAll('-', '_'), launches: 1 }],
+    work: given.work ?? null,
+    tokens: given.tokens ?? 0,
+    stateBytes: given.stateBytes ?? null,
+    peakBytes: given.peakBytes ?? 1024,
+    notes: [],
+    device: { ...device, engine: measure.engine, precision: measure.precision, ...(measure.threads === undefined ? {} : { threads: measure.threads }), ...(given.adapter === undefined ? {} : { adapter: given.adapter }) },
+    code: { version: '0.0.0' },
+    startedAt: '2024-01-01T00:00:00Z',
+    finishedAt: '2024-01-01T00:00:01Z',
   };
 }

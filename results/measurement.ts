@@ -45,7 +45,7 @@ export const measurementSchema = z.strictObject({
   appearance: appearanceSchema,
   /** milliseconds of one call; each sample is the mean over calls that followed one another closely. Empty unless done */
   samples: z.array(z.number().positive()),
-  /** device: the accelerator's own clock; host: wall time until the results were there */
+  /** device: an accelerator's own clock; host: that of the processor */
   clock: z.enum(['device', 'host']),
   /** the first call: capture, compilation, first touch of memory */
   firstMs: z.number().min(0).nullable(),

@@ -1,6 +1,8 @@
 /** The workload contract: something whose cost is measured, as a program and its inputs. */
 import { describeOptions, parseConfig, type OptionDoc, type z } from '#core/config.ts';
+import { RecallbenchError } from '#core/errors.ts';
 import type { HostTensors, Program, ProgramFunction } from '#engine/engine.ts';
+import { sizeOf } from '#engine/tensor-spec.ts';
 import type { Appearance } from '#results/record.ts';
 
 /** A workload with its shapes fixed. */
@@ -58,9 +60,12 @@ export function defineWorkload<N extends string, S extends z.ZodObject>(workload
   };
 }
 
-/** A tensor of values between shift − scale and shift + scale; what they are does not matter to the time. */
+/** A tensor of values between shift − scale and shift + scale; what they are does not matter to the time. Throws E_MEMORY where the host has no room for it. */
 export function wave(shape: readonly number[], { scale = 1, shift = 0 }: { scale?: number; shift?: number } = {}): { shape: readonly number[]; data: Float32Array } {
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  const size = sizeOf(shape);
+  const room = process.availableMemory();
+  if (4 * size > 0.9 * room) throw new RecallbenchError('E_MEMORY', `an operand [${shape.join(', ')}] takes ${((4 * size) / 2 ** 30).toFixed(1)} GiB, and the host has ${(room / 2 ** 30).toFixed(1)} GiB left. Remedy: a smaller batch, length or width.`);
+  const data = new Float32Array(size);
   const period = Math.min(4093, data.length);
   for (let i = 0; i < period; i++) data[i] = shift + scale * Math.sin(1.7 * i);
   // one period again and again
