@@ -33,6 +33,11 @@ export interface WasmLowering {
   /** A buffer of float32 that lives for this node only, shared by all its dispatches and threads. Not cleared. */
   buffer(...shape: number[]): Operand;
   /**
+   * Copies `from` to `to`, of one shape and whole; nothing at all where the planner has put both in one place (`inPlace`). For kernels
+   * that write only part of such an output.
+   */
+  copy(from: Operand, to: Operand): void;
+  /**
    * Launches an exported AssemblyScript kernel `(args: usize, task: i32, scratch: usize) => void` for tasks 0 … tasks−1.
    * Tasks run in any order on any thread; all are done before the next dispatch starts. `args` points to one 32-bit
    * word per argument, in order. `scratch` points to `scratchBytes` private to the running thread, 64-byte aligned, not cleared.
@@ -84,6 +89,11 @@ export interface WebgpuLowering {
   readonly gpu: GpuCapabilities;
   /** A buffer of 32-bit words that lives for this node only. Not cleared. */
   buffer(...shape: number[]): Operand;
+  /**
+   * Copies `from` to `to`, of one shape and whole; nothing at all where the planner has put both in one place (`inPlace`). For kernels
+   * that write only part of such an output.
+   */
+  copy(from: Operand, to: Operand): void;
   /**
    * Launches a kernel; all its writes are visible to the next one. Every operand starts at a multiple of 256 bytes. An operand may be
    * bound under one name only; where an output is written over an input (`inPlace`) both names mean the same memory. No two

@@ -20,10 +20,12 @@ export interface Work {
   readonly bytes: number;
 }
 
-/** What one operation computes, and reads where that is less than its operands. */
+/** What one operation computes, and what it reads and writes where that is less than its operands and outputs. */
 export interface OpWork {
   readonly flops: number;
   readonly exps: number;
   /** elements that must be read of an input, by its index; inputs not named here are read whole */
   readonly reads?: Readonly<Record<number, number>>;
+  /** elements that must be written of an output, by its index, where the rest lies there already; outputs not named here are written whole */
+  readonly writes?: Readonly<Record<number, number>>;
 }

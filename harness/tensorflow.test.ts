@@ -4,6 +4,7 @@ import { rng } from '#core/random.ts';
 import type { Engine } from '#engine/engine.ts';
 import { tensorflow, tensorflowGpu } from '#engine/tensorflow/engine.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
+import { cases as cached } from '#kernels/cached-attention/cases.ts';
 import { cases as attention } from '#kernels/causal-attention/cases.ts';
 import { cases as conv } from '#kernels/causal-conv/cases.ts';
 import { cases as embedding } from '#kernels/embedding/cases.ts';
@@ -41,7 +42,7 @@ const onTensorflow = (name: string, body: (engine: Engine) => Promise<void>) =>
   });
 
 describe('on TensorFlow every portable form is the oracle', () => {
-  for (const [op, cases] of Object.entries({ attention, conv, embedding, head, norms, scan, ssd })) {
+  for (const [op, cases] of Object.entries({ attention, cached, conv, embedding, head, norms, scan, ssd })) {
     onTensorflow(op, async (engine) => {
       for (const c of cases) {
         for (const [what, ratio] of Object.entries(await judge(engine, c))) expect(ratio, `${c.name}, ${what}`).toBeLessThan(2e-5);

@@ -68,6 +68,8 @@ describe('a measurement on the WASM engine', () => {
     'selective-scan': { batch: 2, seqLen: 33, channels: 8, dState: 4, direction: 'forward-backward' },
     'naive-scan': { batch: 2, seqLen: 9, channels: 8, dState: 4, direction: 'forward-backward' },
     ssd: { batch: 2, seqLen: 33, heads: 2, headDim: 8, dState: 4, direction: 'forward-backward' },
+    prefill: { model: 'attention', dModel: 16, seqLen: 8, vocabSize: 32, batch: 2 },
+    decode: { model: 'attention', dModel: 16, context: 8, vocabSize: 32, batch: 2 },
     train: { model: 'mamba2', dModel: 16, batch: 4, seqLen: 16, vocabSize: 32, pairs: 2 },
   };
 

@@ -2,11 +2,12 @@
  * Softmax attention (Vaswani et al. 2017, §3.2): y_t = Σ_{s≤t} softmax_s(q_t·k_s/√K) v_s per head, with one fused QKV
  * projection. It knows no order by itself: give the language model positions.
  *
- *     B batch   L length   D model width   H heads   K = D/H width of a head
+ *     B batch   L length   D model width   H heads   K = D/H width of a head   C capacity
  */
 import { z } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import { tf } from '#engine/tf.ts';
+import { cachedAttention } from '#kernels/cached-attention/op.ts';
 import { causalAttention } from '#kernels/causal-attention/op.ts';
 import { constant, normal } from './initializers.ts';
 import { defineMixer } from './mixer.ts';
@@ -39,19 +40,16 @@ export const attention = defineMixer({
         const [out] = project(y, params['out_proj.weight'], [D], params['out_proj.bias']);
         return tf.reshape(out, [B, L, D]);
       },
-      // the keys and values of all tokens so far
+      // the keys and values of all tokens
       stateBytes: (seqLen) => 4 * 2 * D * seqLen,
-      initialState: (B) => ({ k: tf.zeros([B, H, 0, K]), v: tf.zeros([B, H, 0, K]) }),
-      step(params, state, x) {
+      initialState: (B, C) => ({ keys: tf.zeros([B, H, C, K]), values: tf.zeros([B, H, C, K]) }),
+      step(params, state, x, places) {
         const [B] = x.shape;
         const qkv = project(x, params['Wqkv.weight'], [D, D, D], params['Wqkv.bias']);
-        const [q, k1, v1] = qkv.map((part) => tf.reshape(part, [B, H, 1, K]));
-        const k = tf.concat([state['k'], k1], 2); // [B, H, t, K]
-        const v = tf.concat([state['v'], v1], 2);
-        const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(K)); // [B, H, 1, t]
-        const y = tf.reshape(tf.matMul(tf.softmax(scores), v), [B, D]);
-        const [out] = project(y, params['out_proj.weight'], [D], params['out_proj.bias']);
-        return [{ k, v }, out];
+        const [q, k, v] = qkv.map((part) => tf.reshape(part, [B, H, K]));
+        const { y, keys, values } = cachedAttention(q, k, v, state['keys'], state['values'], places);
+        const [out] = project(tf.reshape(y, [B, D]), params['out_proj.weight'], [D], params['out_proj.bias']);
+        return [{ keys, values }, out];
       },
     };
   },

@@ -47,10 +47,10 @@ test('another layer changes no parameter but the scale of what writes to the res
 test.each(models)('decoding equals the whole sequence: $mixer.name, mlp $mlp, positions $positions', (config) => {
   const model = buildLanguageModel(config);
   const params = tensorsOf(model.parameters(rng(1)));
-  const logits = tf.reshape(tf.matMul(model.hidden(params, ids) as tf.Tensor2D, params['embedding.weight'] as tf.Tensor2D, false, true), [2, 7, 12]);
-  let state = model.initialState(2);
+  const logits = tf.reshape(model.logits(params, model.hidden(params, ids)), [2, 7, 12]);
+  let state = model.initialState(2, 8);
   for (let t = 0; t < 7; t++) {
-    expect(Object.values(state).reduce((sum, s) => sum + 4 * s.size, 0)).toBe(2 * model.stateBytes(t));
+    expect(Object.values(state).reduce((sum, s) => sum + 4 * s.size, 0)).toBe(2 * model.stateBytes(8));
     let y: Tensor;
     [state, y] = model.step(params, state, tf.reshape(tf.slice(ids, [0, t], [2, 1]), [2]), tf.fill([2], t, 'int32'));
     const expected = tf.reshape(tf.slice(logits, [0, t, 0], [2, 1, 12]), [2, 12]);
@@ -64,7 +64,7 @@ test('the loss is the mean over scored rows; predictions are the largest logits'
   const rows = [1, 5, 6, 13];
   const targets = [11, 0, -1, 7];
   const { loss, losses, predictions } = model.loss(params, ids, tf.tensor1d(rows, 'int32'), tf.tensor1d(targets, 'int32'));
-  const logits = tf.matMul(model.hidden(params, ids), params['embedding.weight'], false, true);
+  const logits = model.logits(params, model.hidden(params, ids));
   const chosen = tf.gather(logits, tf.tensor1d(rows, 'int32'));
   const all = (tf.logSoftmax(chosen as tf.Tensor2D) as tf.Tensor2D).arraySync();
   const expected = targets.map((target, i) => (target < 0 ? 0 : -all[i][target]));
@@ -77,6 +77,7 @@ test('notes of the mixer and of a rounded width; no more tokens than positions',
   const model = buildLanguageModel({ ...base, mlp: 1.3, positions: true, maxLength: 6 });
   expect(model.notes).toEqual([expect.stringMatching(/^head dim 16 chosen/), 'MLP of hidden width 10: mlp 1.3 · dModel 8, rounded']);
   expect(() => model.hidden(tensorsOf(model.parameters(rng(1))), ids)).toThrow('E_SIZE: 7 tokens');
+  expect(() => model.initialState(2, 7)).toThrow('E_SIZE: 7 tokens');
 });
 
 test('attention sees an order only through positions', () => {

@@ -2,7 +2,7 @@
  * The language model around a mixer: token embedding (and positions), pre-norm residual blocks, a final norm, a head tied
  * to the embedding.
  *
- *     B batch   L length   D model width   V vocabulary   T = B·L   R scored rows
+ *     B batch   L length   D model width   V vocabulary   T = B·L   R rows
  *
  *     x ← embedding[ids] (+ positions)
  *     each layer:  x ← x + mixer(RMSNorm(x));   with an MLP also  x ← x + MLP(RMSNorm(x))
@@ -39,13 +39,15 @@ export interface LanguageModel {
   parameters(stream: Stream): Parameters;
   /** ids [B, L] int32 → hidden states [B·L, D], after the final norm */
   hidden(params: Tensors, ids: Tensor): Tensor;
+  /** The head: hidden states of any rows [R, D] → logits [R, V] */
+  logits(params: Tensors, hidden: Tensor): Tensor;
   /** Cross-entropy at rows [R] of [B·L] (int32; targets −1 are ignored): loss is the mean, losses and predictions are [R]. */
   loss(params: Tensors, ids: Tensor, rows: Tensor, targets: Tensor): { loss: Tensor; losses: Tensor; predictions: Tensor };
-  /** The state before the first token, for B sequences; every tensor's first axis is B. */
-  initialState(batch: number): Tensors;
-  /** Decodes one token: ids [B] int32 and, with learned positions, the place of each in its sequence [B] int32 → [next state, logits [B, V]]. */
-  step(params: Tensors, state: Tensors, ids: Tensor, places?: Tensor): [Tensors, Tensor];
-  /** Bytes that decoding carries for one sequence after seqLen tokens, all layers together. */
+  /** The state before the first token, for B sequences of up to `capacity` tokens; every tensor's first axis is B. E_SIZE with fewer learned positions. */
+  initialState(batch: number, capacity: number): Tensors;
+  /** Decodes one token: ids int32 [B] and how many tokens each sequence has had before, places int32 [B] → [next state, logits [B, V]]. */
+  step(params: Tensors, state: Tensors, ids: Tensor, places: Tensor): [Tensors, Tensor];
+  /** Bytes that decoding carries for one sequence of up to seqLen tokens, all layers together. */
   stateBytes(seqLen: number): number;
   readonly parameterCount: number;
   readonly notes: readonly string[];
@@ -54,12 +56,12 @@ export interface LanguageModel {
 const NORM = { epsilon: 1e-5, groups: 1 };
 
 /** The entries whose names start with `prefix`, without it. */
-function inside<T>(all: Record<string, T>, prefix: string): Record<string, T> {
+export function inside<T>(all: Record<string, T>, prefix: string): Record<string, T> {
   return Object.fromEntries(Object.entries(all).flatMap(([name, value]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [])));
 }
 
 /** The same entries with `prefix` before their names. */
-function prefixed<T>(prefix: string, entries: Record<string, T>): Record<string, T> {
+export function prefixed<T>(prefix: string, entries: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]));
 }
 
@@ -86,13 +88,19 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
     return rmsNorm(x, params['norm_f.weight'], NORM);
   };
 
+  const checkLength = (tokens: number): void => {
+    if (config.positions && tokens > config.maxLength) throw new RecallbenchError('E_SIZE', `${tokens} tokens in a model with learned positions for ${config.maxLength}`);
+  };
+
   const hidden = (params: Tensors, ids: Tensor): Tensor => {
     const [B, L] = ids.shape as [number, number];
-    if (config.positions && L > config.maxLength) throw new RecallbenchError('E_SIZE', `${L} tokens in a model with learned positions for ${config.maxLength}`);
+    checkLength(L);
     let x = embedding(params['embedding.weight'], ids);
     if (config.positions) x = tf.add(x, tf.slice(params['positions.weight'], [0, 0], [L, D]));
     return tf.reshape(backbone(params, x, (_, own, h) => mixer.apply(own, h)), [B * L, D]);
   };
+
+  const logits = (params: Tensors, h: Tensor): Tensor => tf.matMul(h, params['embedding.weight'], false, true);
 
   const count = (parameters: Parameters) => Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 
@@ -104,23 +112,24 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
       'norm_f.weight': constant(1, D),
     }),
     hidden,
+    logits,
     loss: (params, ids, rows, targets) => labelledCrossEntropy(hidden(params, ids), params['embedding.weight'], rows, targets),
-    initialState: (B) => Object.assign({}, ...layerNames.map((name) => prefixed(name, mixer.initialState(B)))),
+    initialState(B, capacity) {
+      checkLength(capacity);
+      return Object.assign({}, ...layerNames.map((name) => prefixed(name, mixer.initialState(B, capacity))));
+    },
     step(params, state, ids, places) {
       const [B] = ids.shape;
       const row = (table: string, at: Tensor) => tf.reshape(embedding(params[table], tf.reshape(at, [B, 1])), [B, D]);
       let x = row('embedding.weight', ids);
-      if (config.positions) {
-        if (places === undefined) throw new TypeError('a model with learned positions decodes with places [B]');
-        x = tf.add(x, row('positions.weight', places));
-      }
+      if (config.positions) x = tf.add(x, row('positions.weight', places));
       const next: Tensors = {};
       const h = backbone(params, x, (name, own, u) => {
-        const [after, y] = mixer.step(own, inside(state, name), u);
+        const [after, y] = mixer.step(own, inside(state, name), u, places);
         Object.assign(next, prefixed(name, after));
         return y;
       });
-      return [next, tf.matMul(h, params['embedding.weight'], false, true)];
+      return [next, logits(params, h)];
     },
     stateBytes: (seqLen) => layers * mixer.stateBytes(seqLen),
     // drawn only when asked for

@@ -98,14 +98,18 @@ for (const [name, mixer] of Object.entries(mixers)) {
     test('step over a sequence equals apply, and carries as many bytes as stateBytes says', () => {
       const params = trained(open);
       const x = randomInput(3);
-      let state = open.initialState(B);
+      const capacity = L + 2;
+      let state = open.initialState(B, capacity);
+      const shapes = (tensors: Tensors) => Object.fromEntries(Object.entries(tensors).map(([key, s]) => [key, [...s.shape, s.dtype]]));
+      const first = shapes(state);
+      const carried = Object.values(state).reduce((sum, s) => sum + 4 * s.size, 0);
+      expect(carried).toBe(B * open.stateBytes(capacity));
+      for (const s of Object.values(state)) expect([s.shape[0], s.dtype]).toEqual([B, 'float32']);
       const outputs: Tensor[] = [];
       for (let t = 0; t < L; t++) {
-        const carried = Object.values(state).reduce((sum, s) => sum + 4 * s.size, 0);
-        expect(carried).toBe(B * open.stateBytes(t));
-        for (const s of Object.values(state)) expect([s.shape[0], s.dtype]).toEqual([B, 'float32']);
         let y: Tensor;
-        [state, y] = open.step(params, state, tf.reshape(tf.slice(x, [0, t, 0], [B, 1, D]), [B, D]));
+        [state, y] = open.step(params, state, tf.reshape(tf.slice(x, [0, t, 0], [B, 1, D]), [B, D]), tf.fill([B], t, 'int32'));
+        expect(shapes(state)).toEqual(first);
         outputs.push(y);
       }
       expect(rmsRatio(tf.stack(outputs, 1), open.apply(params, x))).toBeLessThan(1e-5);

@@ -32,12 +32,15 @@ export interface OpenMixer {
   init(stream: Stream): Parameters;
   /** x: [B, L, D] → [B, L, D] */
   apply(params: Tensors, x: Tensor): Tensor;
-  /** Bytes that decoding carries for one sequence after seqLen tokens: exactly the bytes of the state of `step`. */
+  /** Bytes that decoding carries for one sequence of up to seqLen tokens: exactly the bytes of a state with that capacity. */
   stateBytes(seqLen: number): number;
-  /** The state before the first token, for a batch of B sequences; every tensor's first axis is B. */
-  initialState(batch: number): Tensors;
-  /** One token: x_t [B, D] → [next state, y_t [B, D]]; over a sequence it equals `apply`. */
-  step(params: Tensors, state: Tensors, x: Tensor): [Tensors, Tensor];
+  /** The state before the first token, for B sequences of up to `capacity` tokens; every tensor's first axis is B. */
+  initialState(batch: number, capacity: number): Tensors;
+  /**
+   * One token: x_t [B, D] and how many tokens each sequence has had before it, `places` int32 [B] → [next state, y_t [B, D]]. Over a sequence it equals
+   * `apply`. Shapes never change, so that a captured step can be replayed.
+   */
+  step(params: Tensors, state: Tensors, x: Tensor, places: Tensor): [Tensors, Tensor];
   /** what a reader of the results should know, such as a head dim chosen for a small width */
   readonly notes: readonly string[];
 }

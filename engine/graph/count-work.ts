@@ -2,7 +2,7 @@
 import { sizeOf } from '../tensor-spec.ts';
 import type { OpWork, Work } from '../work.ts';
 import { collapse, rowMajor, type Elementwise, type Instruction, type View } from './elementwise.ts';
-import { bytesOf, root, useCounts, type Graph, type Node, type Value } from './graph.ts';
+import { root, useCounts, type Graph, type Node, type Value } from './graph.ts';
 
 /** What an instruction counts as. */
 const kinds: Record<Instruction, 'flop' | 'exp' | 'none'> = {
@@ -19,11 +19,11 @@ export function countWork(graph: Graph): Work {
   const total = { flops: 0, exps: 0, bytes: 0 };
   for (const node of graph.nodes) {
     const used = node.outputs.map((v) => uses.has(v));
-    const { flops, exps, reads } = computed(node, used);
+    const { flops, exps, reads, writes = {} } = computed(node, used);
     total.flops += flops;
     total.exps += exps;
     total.bytes += 4 * elementsRead(node, reads);
-    node.outputs.forEach((v, i) => (total.bytes += used[i] ? bytesOf(v) : 0));
+    node.outputs.forEach((v, i) => (total.bytes += used[i] ? 4 * (writes[i] ?? sizeOf(v.shape)) : 0));
   }
   return total;
 }

@@ -32,12 +32,20 @@ export class PlacedOperand implements Operand {
   }
 }
 
+/** A launch that only copies one whole place to another. */
+export interface Copy {
+  readonly from: Place;
+  readonly to: Place;
+}
+
 /** When and with what a launch runs. */
 export interface Scheduled {
   /** places that this launch may touch: they must hold their data now */
   readonly touches: readonly Place[];
   /** index of the node it belongs to */
   readonly node: number;
+  /** not needed where these are put in one place */
+  readonly copy?: Copy;
 }
 
 /** [output, input] storages that may share a place, if the input is not needed after the node. */
@@ -61,7 +69,7 @@ export interface NodeLowering<Launch> {
   readonly outputs: readonly PlacedOperand[];
   /** a buffer that lives for this node only */
   buffer(...shape: number[]): PlacedOperand;
-  launch(launch: Launch): void;
+  launch(launch: Launch, copy?: Copy): void;
 }
 
 /** Lowers every node in order. */
@@ -89,7 +97,7 @@ export function lowerGraph<Launch extends object>(graph: Graph, lowerNode: (node
         touches.push(place);
         return new PlacedOperand(place, shape, 'float32');
       },
-      launch: (launch) => launches.push({ ...launch, touches, node: index }),
+      launch: (launch, copy) => launches.push({ ...launch, touches, node: index, ...(copy && { copy }) }),
     });
     for (const [o, i] of sharablePairs(node)) inPlace.push({ output: outputs[o].place, input: inputs[i].place, node: index });
   });

@@ -1,6 +1,6 @@
 /** Puts every storage of a lowered graph somewhere: fixed places where they are, all others in arenas that they share over time. */
 import { results, root, type Graph } from './graph.ts';
-import type { Lowered, Place } from './lowering.ts';
+import type { Copy, Lowered, Place, Scheduled } from './lowering.ts';
 import { planMemory } from './memory-plan.ts';
 
 /** A place in one of the arenas, in bytes. */
@@ -9,26 +9,22 @@ export interface ArenaAddress {
   readonly offset: number;
 }
 
-/** A copy of a whole place, after the last launch. */
-export interface Move {
-  readonly from: Place;
-  readonly to: Place;
-}
-
-export interface Placement<Address> {
+export interface Placement<Address, Launch> {
   readonly address: Map<Place, Address>;
+  /** those of the lowered graph, less copies of a place to itself */
+  readonly launches: readonly (Launch & Scheduled)[];
   readonly arenaBytes: readonly number[];
   /** next states that could not be written over the old ones; to be done in order after the last launch */
-  readonly moves: readonly Move[];
+  readonly moves: readonly Copy[];
 }
 
 /**
  * Assigns addresses. `fixed` holds what has its place already (state, inputs, constants), `inArena` turns a place in an arena into an
  * address; arenas are cut at `limit` bytes and tensors in them aligned to `alignment`.
  */
-export function assignPlaces<Address>(
-  graph: Graph, lowered: Lowered<object>, fixed: ReadonlyMap<Place, Address>, inArena: (at: ArenaAddress) => Address, { alignment, limit = Infinity }: { alignment: number; limit?: number },
-): Placement<Address> {
+export function assignPlaces<Address, Launch extends object>(
+  graph: Graph, lowered: Lowered<Launch>, fixed: ReadonlyMap<Place, Address>, inArena: (at: ArenaAddress) => Address, { alignment, limit = Infinity }: { alignment: number; limit?: number },
+): Placement<Address, Launch> {
   const address = new Map(fixed);
   const { places, launches } = lowered;
   const end = graph.nodes.length;
@@ -55,7 +51,7 @@ export function assignPlaces<Address>(
     input.bytes === output.bytes && life.get(input)?.last === node && life.get(output)?.first === node && inputCount(node, input) === 1;
 
   // a next state takes its state tensor's place when nobody reads the old value later
-  const replaced: Move[] = [];
+  const replaced: Copy[] = [];
   for (const [name, v] of graph.nextState) {
     const next = places.get(root(v))!;
     const old = places.get(root(graph.state.get(name)!))!;
@@ -92,5 +88,6 @@ export function assignPlaces<Address>(
   }
   for (const p of alias.keys()) address.set(p, address.get(final(p))!);
   const moves = [...replaced.flatMap((m, i) => (staged[i] === m.from ? [] : [{ from: m.from, to: staged[i] }])), ...replaced.map((m, i) => ({ from: staged[i], to: m.to }))];
-  return { address, arenaBytes, moves };
+  const needed = launches.filter(({ copy }) => copy === undefined || address.get(copy.from) !== address.get(copy.to));
+  return { address, launches: needed, arenaBytes, moves };
 }

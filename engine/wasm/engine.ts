@@ -69,11 +69,11 @@ class WasmExecutable implements Executable {
     const fixed = new Map<Place, number>();
     for (const [k, v] of graph.state) fixed.set(placeOf(v), this.#state.get(k)!.address);
     for (const v of [...graph.inputs.values(), ...graph.constants.keys()]) fixed.set(placeOf(v), this.#runtime.reserve(4 * sizeOf(v.shape)));
-    const { address, arenaBytes: [arenaBytes = 0], moves } = assignPlaces(graph, lowered, fixed, ({ offset }) => ARENA_BASE + offset, { alignment: 64 });
+    const { address, launches: needed, arenaBytes: [arenaBytes = 0], moves } = assignPlaces(graph, lowered, fixed, ({ offset }) => ARENA_BASE + offset, { alignment: 64 });
     const place = (v: Value): Resident => ({ address: address.get(placeOf(v))!, shape: v.shape, dtype: v.dtype });
     for (const [v, data] of graph.constants) this.#view(place(v)).set(data);
 
-    const launches = lowered.launches.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof PlacedOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
+    const launches = needed.map((d) => ({ ...d, words: d.args.map((a) => (a instanceof PlacedOperand ? { i32: a.used ? address.get(a.place)! + a.offset : 0 } : typeof a === 'number' ? { i32: a } : (a as { f32: number }))) }));
     for (const l of launches) if (!this.#runtime.hasKernel(l.kernel)) throw new RecallbenchError('E_OP', `the compiled kernels have no "${l.kernel}". Remedy: npm run build.`);
 
     const wordCount = launches.reduce((n, l) => n + l.words.length, 0);

@@ -3,7 +3,7 @@ import type { KernelArg, Operand, WasmLowering } from '../fused-op.ts';
 import { sizeOf } from '../tensor-spec.ts';
 import { collapse, instructions, isContiguous, rowMajor, type Elementwise, type Instruction } from '../graph/elementwise.ts';
 import type { Graph, Node, Reduction } from '../graph/graph.ts';
-import { lowerGraph, type Lowered, type PlacedOperand } from '../graph/lowering.ts';
+import { lowerGraph, type Copy, type Lowered, type PlacedOperand } from '../graph/lowering.ts';
 import { lowerMatMul } from './gemm-lowering.ts';
 
 /** One launch of a compiled kernel. */
@@ -23,14 +23,20 @@ const reductionKinds = { sum: 0, max: 1, min: 2, prod: 3, argmax: 4 } as const;
 
 /** Lowers every node in order. */
 export function lower(graph: Graph): Lowered<Dispatch> {
-  return lowerGraph<Dispatch>(graph, (node, { launch, ...rest }) =>
+  return lowerGraph<Dispatch>(graph, (node, { launch, ...rest }) => {
+    const dispatching = (copied?: Copy): Lowering['dispatch'] => (kernel, tasks, args, scratchBytes = 0) => {
+      if (tasks > 0) launch({ kernel, tasks, args, scratchBytes }, copied);
+    };
     lowerNode(node, {
       ...rest,
-      dispatch: (kernel, tasks, args, scratchBytes = 0) => {
-        if (tasks > 0) launch({ kernel, tasks, args, scratchBytes });
+      dispatch: dispatching(),
+      copy: (from, to) => {
+        const [x, y] = [from, to] as [PlacedOperand, PlacedOperand];
+        const [rows, length] = [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1) ?? 1];
+        copyBox({ dispatch: dispatching({ from: x.place, to: y.place }) }, x, y, rows, length, [rows], [length]);
       },
-    }),
-  );
+    });
+  });
 }
 
 type Lowering = Omit<WasmLowering, 'inputs' | 'outputs'> & { readonly inputs: readonly PlacedOperand[]; readonly outputs: readonly PlacedOperand[] };
@@ -85,7 +91,7 @@ function lowerNode(node: Node, l: Lowering): void {
   }
 }
 
-function copyBox(l: Lowering, x: PlacedOperand, y: PlacedOperand, rows: number, length: number, dims: readonly number[], strides: readonly number[]): void {
+function copyBox(l: Pick<Lowering, 'dispatch'>, x: PlacedOperand, y: PlacedOperand, rows: number, length: number, dims: readonly number[], strides: readonly number[]): void {
   const per = Math.max(1, Math.floor(GRAIN / Math.max(1, length)));
   l.dispatch('copy_box', Math.ceil(rows / per), [x, y, rows, length, per, dims.length, ...dims, ...strides]);
 }

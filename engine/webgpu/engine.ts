@@ -236,7 +236,7 @@ class WebgpuExecutable implements Executable {
     own.forEach((v, i) => fixed.set(placeOf(v), spans[i]));
     for (const [v, data] of graph.constants) this.#write(fixed.get(placeOf(v)) as Span, data);
     const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-    const { address, arenaBytes, moves } = assignPlaces<Address>(graph, lowered, fixed, (at) => at, { alignment: ALIGNMENT, limit: Math.min(maxBufferSize, maxStorageBufferBindingSize) });
+    const { address, launches, arenaBytes, moves } = assignPlaces<Address, GpuKernel>(graph, lowered, fixed, (at) => at, { alignment: ALIGNMENT, limit: Math.min(maxBufferSize, maxStorageBufferBindingSize) });
     this.#growArenas(arenaBytes);
     const lack = await gpu.device.popErrorScope();
     if (lack !== null) throw outOfMemory(gpu.name, lack);
@@ -254,7 +254,7 @@ class WebgpuExecutable implements Executable {
     };
 
     const kernels = await Promise.all(
-      lowered.launches.map(async (kernel) => {
+      launches.map(async (kernel) => {
         const { code, operands } = compose(kernel, same, gpu.device.limits.maxComputeWorkgroupsPerDimension);
         return { kernel, operands, pipeline: await this.#device.pipeline(kernel.name, code, operands.length) };
       }),
@@ -278,7 +278,7 @@ class WebgpuExecutable implements Executable {
       else outputBytes += padded(bytes);
       return at;
     };
-    const names = lowered.launches.map((k) => k.name);
+    const names = launches.map((k) => k.name);
     this.#kernels.set(name, names);
     const milliseconds = this.#options.profile === undefined ? undefined : new Float64Array(names.length);
     if (milliseconds !== undefined) this.#options.profile?.({ name, graph: print(graph), kernels: names, milliseconds, arenaBytes: arenaBytes.reduce((a, b) => a + b, 0) });

@@ -1,7 +1,7 @@
 /** What moves elements without computing: concat, pad, gather, and the two sums along an axis that tfjs's gradients need. */
 import type { Operation } from '../graph/graph.ts';
 import { rowMajor } from '../graph/elementwise.ts';
-import type { NodeLowering } from '../graph/lowering.ts';
+import type { NodeLowering, PlacedOperand } from '../graph/lowering.ts';
 import type { GpuCapabilities, GpuKernel } from '../fused-op.ts';
 import { sizeOf } from '../tensor-spec.ts';
 import { f32, specials } from './wgsl.ts';
@@ -21,6 +21,11 @@ function each(name: string, total: number, bindings: GpuKernel['bindings'], body
 ${body}
 }`,
   };
+}
+
+/** All elements of x. */
+export function copyKernel(x: PlacedOperand, y: PlacedOperand): GpuKernel {
+  return each('copy', sizeOf(x.shape), { x, y }, '  y[i] = x[i];');
 }
 
 type Of<K extends Operation['kind']> = Extract<Operation, { kind: K }>;

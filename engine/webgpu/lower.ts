@@ -1,18 +1,18 @@
 /** From graph nodes to launches of WGSL kernels. */
 import { RecallbenchError } from '#core/errors.ts';
-import type { GpuCapabilities, GpuKernel } from '../fused-op.ts';
+import type { GpuCapabilities, GpuKernel, Operand } from '../fused-op.ts';
 import type { Graph } from '../graph/graph.ts';
-import { lowerGraph, type Lowered } from '../graph/lowering.ts';
+import { lowerGraph, type Copy, type Lowered, type PlacedOperand } from '../graph/lowering.ts';
 import { elementwiseKernel } from './elementwise.ts';
-import { lowerConcat, lowerGather, lowerPad, lowerPrefixSum, lowerSegmentSum } from './layout.ts';
+import { copyKernel, lowerConcat, lowerGather, lowerPad, lowerPrefixSum, lowerSegmentSum } from './layout.ts';
 import { lowerMatMul } from './matmul.ts';
 import { lowerReduce } from './reduce.ts';
 
 /** Lowers every node in order. E_OP where a fused op has no WGSL form. */
 export function lower(graph: Graph, gpu: GpuCapabilities): Lowered<GpuKernel> {
   return lowerGraph<GpuKernel>(graph, ({ operation }, given) => {
-    const launch = (kernel: GpuKernel) => {
-      if (kernel.tasks > 0) given.launch(kernel);
+    const launch = (kernel: GpuKernel, copied?: Copy) => {
+      if (kernel.tasks > 0) given.launch(kernel, copied);
     };
     const l = { ...given, launch };
     switch (operation.kind) {
@@ -38,7 +38,11 @@ export function lower(graph: Graph, gpu: GpuCapabilities): Lowered<GpuKernel> {
       case 'fused': {
         const { op, attrs } = operation;
         if (op.webgpu === undefined) throw new RecallbenchError('E_OP', `${op.name} has no WGSL form. Remedy: --engine wasm, or write one (kernels/).`);
-        return op.webgpu({ inputs: l.inputs, outputs: l.outputs, buffer: l.buffer, dispatch: launch, gpu }, attrs);
+        const copy = (from: Operand, to: Operand) => {
+          const [x, y] = [from, to] as [PlacedOperand, PlacedOperand];
+          launch(copyKernel(x, y), { from: x.place, to: y.place });
+        };
+        return op.webgpu({ inputs: l.inputs, outputs: l.outputs, buffer: l.buffer, copy, dispatch: launch, gpu }, attrs);
       }
       default:
         return operation satisfies never;

@@ -1,5 +1,6 @@
 /** The table of workloads. */
 import { table } from '#core/config.ts';
+import { decodeWorkload, prefillWorkload } from './inference.ts';
 import { causalAttentionWorkload, naiveScanWorkload, selectiveScanWorkload, ssdWorkload } from './ops.ts';
 import { copyWorkload, gemmWorkload, launchWorkload } from './roofs.ts';
 import { trainWorkload } from './train.ts';
@@ -13,4 +14,6 @@ export const workloads = table({
   'naive-scan': naiveScanWorkload,
   ssd: ssdWorkload,
   train: trainWorkload,
+  prefill: prefillWorkload,
+  decode: decodeWorkload,
 });

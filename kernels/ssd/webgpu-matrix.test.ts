@@ -120,7 +120,7 @@ it('compiles', async () => {
           const kernels: GpuKernel[] = [];
           matrixForward(
             {
-              gpu: h100, buffer: operand, dispatch: (k) => kernels.push(k),
+              gpu: h100, buffer: operand, dispatch: (k) => kernels.push(k), copy: () => expect.fail('SSD copies nothing'),
               inputs: [operand(2, L, 4, P), operand(2, L, 4), operand(4), operand(2, L, 2, N), operand(2, L, 2, N), operand(4)],
               outputs: [(y ? operand : unused)(2, L, 4, P), (last ? operand : unused)(2, 4, P, N)],
             },
