@@ -516,7 +516,7 @@ class WebgpuExecutable implements Executable {
 }
 
 /** A kernel's whole text: its bindings declared, those that are one place under one name, and how workgroups are numbered. */
-function compose(kernel: GpuKernel, same: (a: PlacedOperand, b: PlacedOperand) => boolean, widest: number): { code: string; operands: PlacedOperand[] } {
+export function compose(kernel: GpuKernel, same: (a: PlacedOperand, b: PlacedOperand) => boolean, widest: number): { code: string; operands: PlacedOperand[] } {
   const operands: PlacedOperand[] = [];
   const names: string[] = [];
   const types: string[] = [];
