@@ -1,6 +1,6 @@
 /** The captured program: a static graph in execution order. */
 import type { FusedOp } from '../fused-op.ts';
-import { sizeOf, type DType, type TensorSpec } from '../tensor-spec.ts';
+import type { DType, TensorSpec } from '../tensor-spec.ts';
 import type { Elementwise } from './elementwise.ts';
 
 /** One tensor of the graph. Several values may name one storage (a reshape): they have the same root. */
@@ -126,9 +126,4 @@ export function print(graph: Graph): string {
     return o.kind;
   };
   return graph.nodes.map((n) => `${n.outputs.map(name).join(', ')} = ${what(n.operation)}(${n.inputs.map(name).join(', ')})`).join('\n');
-}
-
-/** Bytes of a value, without padding. */
-export function bytesOf(v: TensorSpec): number {
-  return 4 * sizeOf(v.shape);
 }

@@ -580,6 +580,11 @@ export async function openWebgpu(options: WebgpuOptions = {}): Promise<Engine> {
     compile: (program: Program) => {
       const executable = new WebgpuExecutable(device, program, options);
       executables.add(executable);
+      const dispose = executable.dispose.bind(executable);
+      executable.dispose = () => {
+        dispose();
+        executables.delete(executable);
+      };
       return executable;
     },
     close: async () => {
