@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// A sweep in this one process, without the built tree around it: for a GPU host where only one bundled file runs.
+// A sweep in this one process, to be bundled into one file for a host without npm: it needs no built tree around it.
 //
 //     node bench/here.js sweep.json out.jsonl [--engine webgpu] [--minutes 9]
 import { readFileSync } from 'node:fs';

@@ -57,7 +57,7 @@ const LATE = 8;
 /** Trains some steps; tells how long the later ones took on average, and how long the host was busy with each. */
 async function train(profile) {
   const engine = values.engine === 'webgpu' ? await openWebgpu({ precision: values.precision, profile }) : await openWasm({ threads: Number(values.threads), profile });
-  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1, lossScale: values.precision === 'mixed' ? lossScaleOf(open) : 1 }));
+  const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1, lossScale: lossScaleOf(open, engine.describe()) }));
   const pending = [];
   let loss;
   const losses = async (keep) => {

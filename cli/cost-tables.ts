@@ -9,11 +9,11 @@ import { bytes, count, percent, significant } from './quantities.ts';
 export function costNames(all: readonly { readonly measure: CostMeasure; readonly appearance: Appearance }[]): string[] {
   const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
   return namesOf(
-    all.map(({ measure: { options, engine, threads, precision }, appearance }) => {
+    all.map(({ measure: { workload, options, engine, threads, precision }, appearance }) => {
       // the label names the model
-      const { model: _, modelOptions = {}, ...shapes } = options;
+      const { model, modelOptions = {}, ...shapes } = options;
       const traits = Object.entries({ ...(modelOptions as object), ...shapes, engine, threads, precision }).filter(([, v]) => v !== undefined);
-      return new Map([['model', appearance.label], ...traits.map(([k, v]) => [k, text(v)] as const)]);
+      return new Map([['model', model === undefined ? appearance.label : `${appearance.label} ${workload}`], ...traits.map(([k, v]) => [k, text(v)] as const)]);
     }),
   );
 }

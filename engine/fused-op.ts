@@ -63,6 +63,9 @@ export interface GpuCapabilities {
   readonly bindings: number;
 }
 
+/** What every GPU that is opened has at least: forms count on it without asking. */
+export const LEAST_GPU = { workgroupBytes: 32768, workgroupInvocations: 256, bindings: 12 } as const satisfies Partial<GpuCapabilities>;
+
 /** A tensor bound to a kernel: as array<f32> (array<i32> where its dtype is int32) unless another element type is named. */
 export type GpuBinding = Operand | { readonly operand: Operand; readonly as: 'f32' | 'i32' | 'u32' | 'vec2<f32>' | 'vec4<f32>' | 'vec4<f16>' };
 
@@ -128,12 +131,8 @@ export interface FusedOp<A extends Attrs = Attrs> {
   readonly inPlace?: readonly (readonly [number, number])[];
 }
 
+/** ops that were called, by the kernel's name */
 const known = new Map<string, FusedOp>();
-
-/** The fused op of that kernel name, once it has been called. */
-export function fusedOpNamed(name: string): FusedOp | undefined {
-  return known.get(name);
-}
 
 /** Backends that take a fused op as one kernel (the capture backend) give their own kernel function here. */
 export type FusedKernel = (op: FusedOp, inputs: tf.TensorInfo[], attrs: Attrs) => tf.TensorInfo[];

@@ -1,7 +1,22 @@
-import { describe, expect, test } from 'vitest';
+import type { Worker } from 'node:worker_threads';
+import { describe, expect, test, vi } from 'vitest';
+import { RecallbenchError } from '#core/errors.ts';
 import { parsePoint } from '#results/point.ts';
-import { batches, batchNames } from './batches.ts';
+import { batches, batchNames, batchThreads } from './batches.ts';
 import { openPoint, type OpenPoint } from './open-point.ts';
+
+/** all threads so far */
+const threads: Worker[] = vi.hoisted(() => []);
+vi.mock('node:worker_threads', async (original) => {
+  const module = await original<typeof import('node:worker_threads')>();
+  class Kept extends module.Worker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      threads.push(this);
+    }
+  }
+  return { ...module, Worker: Kept };
+});
 
 const open = openPoint(parsePoint({
   task: 'mqar',
@@ -24,12 +39,27 @@ describe('batches', () => {
     expect(await all(open, 3)).toEqual(inline);
   });
 
-  test('threads end with the loop, and a failing one fails it', async () => {
+  test('threads end with the loop, and a failing one fails it with its own error', async () => {
+    threads.length = 0;
     for await (const { batch } of batches(open, batchNames(open), 2)) {
       expect(batch.ids.data).toHaveLength(64);
+      expect(threads.map((t) => t.threadId > 0)).toEqual([true, true]);
       break;
     }
-    const wrong = { ...open, point: { ...open.point, task: 'nothing' } };
-    await expect(all(wrong, 1)).rejects.toThrow(/nothing/);
+    // a thread that has ended has no number
+    expect(threads.map((t) => t.threadId)).toEqual([-1, -1]);
+    const failure = (point: Partial<OpenPoint['point']>) => all({ ...open, point: { ...open.point, ...point } }, 1).catch((error: unknown) => error);
+    const ours = await failure({ task: 'nothing' });
+    expect(ours).toBeInstanceOf(RecallbenchError);
+    expect(ours).toMatchObject({ code: 'E_NAME', message: expect.stringMatching(/^E_NAME: unknown task "nothing"/) });
+    const large = 2 ** 34;
+    expect(await failure({ batch: large, train: open.point.train.map((s) => ({ ...s, examples: large })) })).toBeInstanceOf(RangeError);
+    expect(threads.map((t) => t.threadId)).toEqual([-1, -1, -1, -1]);
+  });
+
+  test('have threads beside a GPU, none where threads have no file to run', () => {
+    expect(batchThreads('webgpu')).toBeGreaterThan(0);
+    expect(batchThreads('webgpu', 'nowhere/batch-worker.js')).toBe(0);
+    expect(batchThreads('wasm')).toBe(0);
   });
 });

@@ -1,7 +1,9 @@
 /** The batches of a training run, in order: made where they are used or, for engines that leave the processor idle, ahead of time on threads of their own. */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { RecallbenchError, type ErrorCode } from '#core/errors.ts';
 import { packageRoot } from '#core/package-info.ts';
 import { rng } from '#core/random.ts';
 import type { Point } from '#results/point.ts';
@@ -15,15 +17,18 @@ export interface BatchName {
   readonly index: number;
 }
 
-/** What a thread answers: the batch's arrays, or what went wrong. */
-export type Answer = { readonly batch: Batch } | { readonly error: string };
+/** What a thread answers: the batch's arrays, or what went wrong. An error of ours comes as a plain one, so its code goes along. */
+export type Answer = { readonly batch: Batch } | { readonly error: Error; readonly code?: ErrorCode };
 
 /** Batches under way on each thread: one in the making, one waiting to be fetched. */
 const UNDER_WAY = 2;
 
-/** Threads that keep up with an engine: none for those that want the processor for themselves. */
-export function batchThreads(engine: string): number {
-  return engine === 'webgpu' || engine === 'tensorflow-gpu' ? Math.min(4, Math.max(1, availableParallelism() - 1)) : 0;
+/** What a thread runs. */
+const ENTRY = join(packageRoot, 'dist', 'harness', 'batch-worker.js');
+
+/** Threads that keep up with an engine: none for those that want the processor for themselves, and none where `entry` is missing, as beside a bundle of one file. */
+export function batchThreads(engine: string, entry = ENTRY): number {
+  return (engine === 'webgpu' || engine === 'tensorflow-gpu') && existsSync(entry) ? Math.min(4, Math.max(1, availableParallelism() - 1)) : 0;
 }
 
 /** Makes any batch of a point's training data. Its arrays are overwritten by the next of the same segment. */
@@ -77,6 +82,11 @@ export async function* batches(open: OpenPoint, names: Iterable<BatchName>, thre
   }
 }
 
+/** The error as the thread threw it. */
+function thrown({ error, code }: Extract<Answer, { error: Error }>): Error {
+  return code === undefined ? error : new RecallbenchError(code, error.message.slice(`${code}: `.length), { cause: error });
+}
+
 /** A thread that makes batches, in the order in which it is asked. */
 class BatchWorker {
   readonly #worker: Worker;
@@ -84,11 +94,11 @@ class BatchWorker {
   #failure: Error | undefined;
 
   constructor(point: Point) {
-    this.#worker = new Worker(join(packageRoot, 'dist', 'harness', 'batch-worker.js'), { workerData: point, execArgv: [] });
+    this.#worker = new Worker(ENTRY, { workerData: point, execArgv: [] });
     this.#worker.on('message', (answer: Answer) => {
       const waiting = this.#waiting.shift()!;
       if ('batch' in answer) waiting.resolve(answer.batch);
-      else waiting.reject(new Error(answer.error));
+      else waiting.reject(thrown(answer));
     });
     this.#worker.on('error', (error: Error) => this.#fail(error));
     this.#worker.on('exit', () => this.#fail(new Error('a thread that makes batches has ended')));

@@ -1,6 +1,7 @@
 /** Where a task meets a model: a point with everything it names looked up, checked and opened. */
 import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
+import type { EngineDescription } from '#engine/engine.ts';
 import { buildLanguageModel, type LanguageModel } from '#models/language-model.ts';
 import { mixers } from '#models/index.ts';
 import type { Mixer } from '#models/mixer.ts';
@@ -86,7 +87,7 @@ export function openPoint(point: Point): OpenPoint {
   };
 }
 
-/** The loss scale for mixed precision: a power of two near the number of scored rows, which gives each row's gradient the size that it has alone. */
-export function lossScaleOf({ train }: OpenPoint): number {
-  return 2 ** Math.round(Math.log2(Math.max(1, ...train.map((s) => s.batch * s.task.maxScored))));
+/** The loss scale for an engine's precision: 1, but in mixed a power of two near the number of scored rows, which gives each row's gradient the size that it has alone. */
+export function lossScaleOf({ train }: OpenPoint, { precision }: Pick<EngineDescription, 'precision'>): number {
+  return precision !== 'mixed' ? 1 : 2 ** Math.round(Math.log2(Math.max(1, ...train.map((s) => s.batch * s.task.maxScored))));
 }

@@ -68,7 +68,7 @@ export async function trainPoint(point: Point, options: TrainOptions): Promise<R
   };
 
   try {
-    const program = trainingProgram(model, model.parameters(streams.model), { weightDecay: point.weightDecay, ...(options.engine.describe().precision === 'mixed' && { lossScale: lossScaleOf(open) }) });
+    const program = trainingProgram(model, model.parameters(streams.model), { weightDecay: point.weightDecay, lossScale: lossScaleOf(open, options.engine.describe()) });
     executable = options.engine.compile(program);
     const compiledShapes = new Set<number>();
     const evalEvery = point.evalEvery === 0 ? open.stepsPerEpoch : point.evalEvery;

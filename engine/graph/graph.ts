@@ -1,6 +1,6 @@
 /** The captured program: a static graph in execution order. */
 import type { FusedOp } from '../fused-op.ts';
-import { type DType, type TensorSpec } from '../tensor-spec.ts';
+import type { DType, TensorSpec } from '../tensor-spec.ts';
 import type { Elementwise } from './elementwise.ts';
 
 /** One tensor of the graph. Several values may name one storage (a reshape): they have the same root. */

@@ -1,7 +1,7 @@
 /** Finds a GPU through Dawn (the package `webgpu`), opens it with all that it has, and says in plain words why not. */
 import { RecallbenchError } from '#core/errors.ts';
 import type { EngineOptions } from '../engine.ts';
-import type { GpuCapabilities } from '../fused-op.ts';
+import { LEAST_GPU, type GpuCapabilities } from '../fused-op.ts';
 
 export interface WebgpuOptions extends EngineOptions {
   /** pretend that the device lacks these, so that kernels' other forms are tested */
@@ -62,13 +62,26 @@ async function instance(validate: boolean): Promise<GPU> {
   return gpu;
 }
 
-/** Opens the GPU. E_ENGINE, with the remedy, where there is none; E_CONFIG where the wanted precision is not to be had. */
+/** E_ENGINE where an adapter allows less than kernels count on. */
+function checkLimits({ info, limits }: GPUAdapter): void {
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup, maxStorageBuffersPerShaderStage } = limits;
+  const lacks = ([
+    [maxComputeWorkgroupStorageSize, LEAST_GPU.workgroupBytes, 'bytes of workgroup memory'],
+    [maxComputeInvocationsPerWorkgroup, LEAST_GPU.workgroupInvocations, 'invocations in a workgroup'],
+    [maxStorageBuffersPerShaderStage, LEAST_GPU.bindings, 'storage buffers in a shader'],
+  ] as const).filter(([has, least]) => has < least).map(([has, least, what]) => `${has} ${what}, where kernels take ${least}`);
+  if (lacks.length === 0) return;
+  throw new RecallbenchError('E_ENGINE', `the adapter ${info.device || info.description} allows only ${lacks.join(', and only ')}. Remedy: another GPU or a newer driver, or use --engine wasm.`);
+}
+
+/** Opens the GPU. E_ENGINE, with the remedy, where there is none or it allows less than kernels count on; E_CONFIG where the wanted precision is not to be had. */
 export async function openGpu(options: WebgpuOptions = {}): Promise<OpenGpu> {
   const gpu = await instance(options.validate ?? false);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (adapter === null) {
     throw new RecallbenchError('E_ENGINE', 'no WebGPU adapter was found. Remedy: install a GPU driver with Vulkan support and the Vulkan loader (libvulkan1 on Debian); in a container, make the driver\'s ICD file visible (VK_DRIVER_FILES) and set XDG_RUNTIME_DIR to any folder; or use --engine wasm.');
   }
+  checkLimits(adapter);
   const { info, limits } = adapter;
   const wanted = FEATURES.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[];
   const requiredLimits: Record<string, number> = {};

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi, type TestContext } from 'vitest';
 import type { Engine, HostTensors, Program } from '../engine.ts';
 import { callFused, type FusedOp } from '../fused-op.ts';
 import { float } from '../tensor-spec.ts';
@@ -159,6 +159,20 @@ describe('what goes wrong', () => {
     const engine = await open();
     const huge = one((x) => tf.sum(tf.exp(tf.add(tf.reshape(x, [-1, 1]), tf.reshape(x, [1, -1]))), 0));
     await expect(engine.compile(huge).run('f', { x: tensor([65536]) }).read()).rejects.toThrow(/E_MEMORY: .*16384 MiB.*Remedy/);
+  });
+
+  onGpu('an adapter that allows less than kernels count on is not available, and says why', async () => {
+    const request = GPU.prototype.requestAdapter;
+    const small = { maxComputeWorkgroupStorageSize: 16384, maxComputeInvocationsPerWorkgroup: 256, maxStorageBuffersPerShaderStage: 10 };
+    const spy = vi.spyOn(GPU.prototype, 'requestAdapter').mockImplementation(async function (this: GPU, options) {
+      return Object.assign((await request.call(this, options))!, { limits: small as GPUSupportedLimits });
+    });
+    try {
+      await expect(openWebgpu()).rejects.toThrow(/^E_ENGINE: the adapter .* allows only 16384 bytes of workgroup memory, where kernels take 32768, and only 10 storage buffers in a shader, where kernels take 12\. Remedy: /);
+      expect(await webgpu.available()).toMatchObject({ ok: false, reason: expect.stringMatching(/allows only 16384 bytes/), remedy: expect.stringMatching(/--engine wasm$/) });
+    } finally {
+      spy.mockRestore();
+    }
   });
 
   onGpu('a lost device says so', async () => {

@@ -542,7 +542,7 @@ class WebgpuExecutable implements Executable {
 }
 
 /** A kernel's whole text: its bindings declared, those that are one place under one name, and how workgroups are numbered. */
-function compose(kernel: GpuKernel, same: (a: PlacedOperand, b: PlacedOperand) => boolean, widest: number): { code: string; operands: PlacedOperand[] } {
+export function compose(kernel: GpuKernel, same: (a: PlacedOperand, b: PlacedOperand) => boolean, widest: number): { code: string; operands: PlacedOperand[] } {
   const operands: PlacedOperand[] = [];
   const names: string[] = [];
   const types: string[] = [];
@@ -606,6 +606,11 @@ export async function openWebgpu(options: WebgpuOptions = {}): Promise<Engine> {
     compile: (program: Program) => {
       const executable = new WebgpuExecutable(device, program, options);
       executables.add(executable);
+      const dispose = executable.dispose.bind(executable);
+      executable.dispose = () => {
+        dispose();
+        executables.delete(executable);
+      };
       return executable;
     },
     close: async () => {

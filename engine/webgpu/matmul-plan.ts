@@ -1,5 +1,5 @@
 /** How a matrix product is cut for a GPU: chosen from its sizes alone, so that sums are the same at every run. */
-import type { GpuCapabilities } from '../fused-op.ts';
+import { LEAST_GPU, type GpuCapabilities } from '../fused-op.ts';
 import type { Product } from './matmul-operands.ts';
 
 /** Invocations side by side, each with rows×columns results in registers. */
@@ -59,9 +59,8 @@ const LAUNCH_CYCLES = 9000;
 /** multiply-adds of subgroup matrices that a core does in a cycle */
 const MATRIX_RATE = 1000;
 
-/** Of any workgroup: these every GPU has. */
-const WORKGROUP_BYTES = 32768;
-const WORKGROUP = 256;
+/** Of any workgroup. */
+const { workgroupBytes: WORKGROUP_BYTES, workgroupInvocations: WORKGROUP } = LEAST_GPU;
 
 const SPLITS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256];
 

@@ -3,7 +3,7 @@ import { callFused, type FusedOp } from '#engine/fused-op.ts';
 import { gaussian, type Case } from '../judge.ts';
 import { selectiveScan, selectiveScanGradientOp, selectiveScanOp, type ScanAttrs } from './op.ts';
 import { selectiveScanGradientOracle, selectiveScanOracle } from './oracle.ts';
-import { selectiveScanGradientWebgpu } from './webgpu.ts';
+import { selectiveScanGradientWebgpu, selectiveScanWebgpu } from './webgpu.ts';
 
 export type Data = { shape: number[]; data: Float64Array };
 export const mapped = (t: Data, f: (v: number) => number): Data => ({ shape: t.shape, data: t.data.map((v) => Math.fround(f(v))) });
@@ -57,6 +57,7 @@ const walkedGradientOp: FusedOp<ScanAttrs> = { ...selectiveScanGradientOp, name:
 const walkedOp: FusedOp<ScanAttrs> = {
   ...selectiveScanOp,
   name: 'SelectiveScanWalked',
+  webgpu: (lowering, attrs) => selectiveScanWebgpu(lowering, attrs, 0),
   gradient: (dy, inputs, outputs, attrs) => callFused(walkedGradientOp, [dy, ...inputs, outputs[2]], attrs).map((g) => () => g),
 };
 const walked = (B: number, L: number, E: number, N: number, chunk: number): Case => ({ ...sized(B, L, E, N, chunk), name: `B${B} L${L} E${E} N${N} chunk ${chunk}, walked`, call: (inputs) => callFused(walkedOp, inputs, { chunk }).slice(0, 2) });

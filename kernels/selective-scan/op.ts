@@ -20,7 +20,8 @@ export type ScanAttrs = {
  *
  * x, delta [B, L, E] with delta > 0 (after its softplus), a [E, N] ≤ 0, b, c [B, L, N], d [E]. Gives y [B, L, E] and the state after
  * the last step, finalState [B, E, N]; gradients flow through y only. The states are never kept for all steps: the backward pass
- * recomputes them from one kept state every `chunk` steps (default 32). E_SHAPE when sizes do not fit together.
+ * recomputes them from one kept state every `chunk` steps (default 32) at most; where it wants them closer together, as on a GPU, it makes
+ * those itself. E_SHAPE when sizes do not fit together.
  */
 export function selectiveScan(
   x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, options: { readonly chunk?: number } = {},

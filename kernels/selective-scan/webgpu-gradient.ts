@@ -1,5 +1,5 @@
 /** The backward sweep of the selective scan as WGSL, with all its gradients. */
-import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
+import { LEAST_GPU, type GpuBinding, type Operand, type WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { ScanSizes } from './sizes.ts';
 import type { Segments } from './webgpu-sweep.ts';
@@ -9,8 +9,8 @@ import { columnOfRates, loadVector, storeVector, vectors } from './webgpu-text.t
 const S = 2;
 /** invocations of a workgroup, or a few more where there are many states */
 const SIZE = 64;
-/** vectors that fit into the workgroup memory that every adapter has */
-const VECTORS = 32768 / 16;
+/** vectors that fit into workgroup memory */
+const VECTORS = LEAST_GPU.workgroupBytes / 16;
 /** a chunk is not longer */
 const LONGEST = 32;
 
@@ -66,9 +66,9 @@ export interface BackwardSweep {
   readonly entry: Operand | undefined;
   readonly dx: Operand | undefined;
   readonly dDelta: Operand | undefined;
-  /** shares of the other gradients, still to be summed, all in one buffer: adapters bind as few as twelve */
+  /** shares of the other gradients, still to be summed, all in one buffer: with it, twelve are bound, which is what every adapter allows */
   readonly shares: Operand;
-  /** where in it those that are wanted lie: da [B·segments, E, N], db and dc [blocks, B, L, N], dd [B·segments, E] */
+  /** where in it those that are wanted lie: da [B·segments, E, N], db and dc [shares, B, L, N], dd [B·segments, E] */
   readonly at: Readonly<Record<'da' | 'db' | 'dc' | 'dd', number | undefined>>;
 }
 

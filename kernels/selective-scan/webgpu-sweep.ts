@@ -1,5 +1,5 @@
 /** One sweep of the selective scan's recurrence along time, as WGSL. */
-import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
+import { LEAST_GPU, type GpuBinding, type Operand, type WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { ScanSizes } from './sizes.ts';
 import { columnOfRates, loadVector, storeVector, vectors } from './webgpu-text.ts';
@@ -47,8 +47,8 @@ const STATES = 8;
 const SIZE = 32;
 /** invocations from which on a GPU is busy: below, each does better with more operands on their way, above with fewer registers */
 const BUSY = 131072;
-/** numbers that fit into the workgroup memory that every adapter has */
-const ROOM = 32768 / 4;
+/** numbers that fit into workgroup memory */
+const ROOM = LEAST_GPU.workgroupBytes / 4;
 
 /**
  * A workgroup owns a block of channels of one segment of one sequence; an invocation owns one channel and S of its states, in registers. Operands pass through
@@ -65,7 +65,7 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
   const units = (groups * S) / 4;
   /** steps of one pass through the text of the inner loop */
   const unroll = B * segments.count * E * groups < BUSY && chunk > 4 ? 8 : 4;
-  // what is on its way fits into registers, and what is there into the workgroup memory that every adapter has
+  // what is on its way fits into registers, and what is there into workgroup memory
   const T = unroll * Math.max(1, Math.floor(Math.min(2 * unroll, chunk + unroll - 1, 16 * groups, ROOM / ((2 + groups) * Q + 8 * units)) / unroll));
   const blocks = Math.ceil(E / Q);
   const perChunk = Math.ceil(chunk / T);
@@ -213,7 +213,7 @@ const JOIN = 64;
  * From the states that segments end with when they begin with 0 to the states that they really begin with, written over them: one invocation for
  * each sequence, state and channel goes from segment to segment.
  */
-export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { name, sizes: { B, E, N }, segments: { count }, reverse, a }: Omit<Sweep, 'ends'>, { states, totals }: NonNullable<Sweep['ends']>): void {
+export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { name, sizes: { B, E, N }, segments: { count }, reverse, a }: Pick<Sweep, 'name' | 'sizes' | 'segments' | 'reverse' | 'a'>, { states, totals }: NonNullable<Sweep['ends']>): void {
   dispatch({
     name,
     bindings: { all_a: a, all_states: states, all_totals: totals },

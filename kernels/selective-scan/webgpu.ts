@@ -28,7 +28,7 @@ function segmentEntries(lowering: WebgpuLowering, sweep: Omit<Sweep, 'name' | 'c
   const ends = { states: lowering.buffer(B, segments.count, N, E), totals: lowering.buffer(B, segments.count, E) };
   const name = `selective_scan_${reverse ? 'gradient_' : ''}segment`;
   sweepKernel(lowering, { ...sweep, name: `${name}s`, chunk: segments.steps, ends });
-  joinSegments(lowering, { ...sweep, name: `${name}_join`, chunk: segments.steps }, ends);
+  joinSegments(lowering, { ...sweep, name: `${name}_join` }, ends);
   return ends.states;
 }
 
@@ -52,25 +52,34 @@ function checkStates({ N }: ScanSizes): void {
 /** A wanted output, or nothing. */
 const wanted = (out: Operand): Operand | undefined => (out.used ? out : undefined);
 
-export function selectiveScanWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs): void {
+/** Bytes that states before chunks may take. */
+const ROOM = 2 ** 30;
+
+/**
+ * Steps between the states that the gradient starts from, at most `given`. Where `room` is enough, they are no more than what registers hold: nobody then walks
+ * through them first, which takes twice as long as to keep more states.
+ */
+function gradientChunk(inputs: readonly Operand[], given: number, room: number): number {
+  const { steps, longestChunk } = gradientTile(scanSizes(inputs, given));
+  const { B, E, N, chunks } = scanSizes(inputs, Math.min(given, steps));
+  return Math.min(given, 4 * B * chunks * N * E <= room ? steps : longestChunk);
+}
+
+/** The states that the op keeps are written only where they are those that the gradient starts from: it makes closer ones itself. */
+export function selectiveScanWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs, room = ROOM): void {
   const { inputs, outputs } = lowering;
   const chunk = Math.min(attrs.chunk, inputs[0].shape[1]);
   checkStates(scanSizes(inputs, chunk));
   const [y, last, starts] = outputs.map(wanted);
-  forward(lowering, inputs, chunk, { y, last, starts });
+  const kept = gradientChunk(inputs, chunk, room) === chunk ? starts : undefined;
+  if (y !== undefined || last !== undefined || kept !== undefined) forward(lowering, inputs, chunk, { y, last, starts: kept });
 }
 
-/** Bytes that states before chunks may take. */
-const ROOM = 2 ** 30;
-
-/** Where `room` is enough, chunks are no longer than what registers hold: nobody then walks through them first, which takes twice as long as to keep more states. */
 export function selectiveScanGradientWebgpu(lowering: WebgpuLowering, attrs: ScanAttrs, room = ROOM): void {
   const { inputs: [dy, x, delta, a, b, c, d, kept], outputs } = lowering;
   const scanned = [x, delta, a, b, c, d];
   const given = Math.min(attrs.chunk, x.shape[1]);
-  const { steps, longestChunk } = gradientTile(scanSizes(scanned, given));
-  const short = scanSizes(scanned, Math.min(given, steps));
-  const chunk = Math.min(given, 4 * short.B * short.chunks * short.N * short.E <= room ? steps : longestChunk);
+  const chunk = gradientChunk(scanned, given, room);
   const sizes = scanSizes(scanned, chunk);
   const { B, E, N } = sizes;
   checkStates(sizes);

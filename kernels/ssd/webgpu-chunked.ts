@@ -7,7 +7,7 @@ import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { lines } from '#engine/webgpu/wgsl.ts';
 import type { Sizes } from './sizes.ts';
 import { decayFunctions, decayRows } from './webgpu-decays.ts';
-import { byColumns, byRows, eachRow, inFours, rowOf, TILE, Tiling, zero, type Product, type Source } from './webgpu-tiles.ts';
+import { addProduct, byColumns, byRows, eachRow, fetchSlice, inFours, putTileRow, rowOf, TILE, tileKernel, wholeProduct, zero, type Product, type Source } from './webgpu-tiles.ts';
 
 /** The sizes of a launch: how sequences are cut into chunks and tiles, and groups into units. */
 export interface Cut extends Sizes {
@@ -133,7 +133,6 @@ function chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out, across, l
   sizes: Cut; dt: Operand; a: Operand; v: Operand; w: Operand; backwards: boolean; slots: number; run: number; out: Operand; across: Operand; last?: Operand;
 }) {
   const { B, L, H, P, G, N, chunk, chunks, tiles, parts, columns } = sizes;
-  const tiling = new Tiling(16, false);
   const [vs, ws, outs] = [inFours('v', v, P), inFours('w', w, N), inFours('out', out, N, 'write')];
   const lasts = last === undefined ? undefined : inFours('last', last, N, 'write');
   const { channels, entries } = sources(sizes);
@@ -147,12 +146,12 @@ function chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out, across, l
     let chunk = i / ${tiles}u;
     let ${side}_token = batch * ${L}u + chunk * ${chunk}u + i % ${tiles}u * ${TILE}u;
     let ${side}_rows = min(${TILE}u, min(${chunk}u, ${L}u - chunk * ${chunk}u) - i % ${tiles}u * ${TILE}u);`;
-  const fetch = (step: string) => lines(`  if (${step} < end - begin) {`, tileOf(step), `    next_dt = dt_of(${side}_token, ${side}_rows, lane % ${TILE / 4}u, h);`, tiling.fetch(added), `  }`);
+  const fetch = (step: string) => lines(`  if (${step} < end - begin) {`, tileOf(step), `    next_dt = dt_of(${side}_token, ${side}_rows, lane % ${TILE / 4}u, h);`, fetchSlice(added), `  }`);
   return {
     name: backwards ? 'ssd_chunk_state_gradients' : 'ssd_chunk_states',
     bindings: { ...vs.bindings, ...ws.bindings, ...outs.bindings, ...lasts?.bindings, dt_data: dt, a_data: a, across_data: across },
     tasks: B * runs * H * parts * columns,
-    code: tiling.kernel(
+    code: tileKernel(
       [decayFunctions(sizes), vs.functions, ws.functions, outs.functions, lasts?.functions ?? '', `var<workgroup> factor: array<f32, ${TILE}>;`],
       lines(
         `  let entry = task % ${columns}u * ${TILE}u;
@@ -176,7 +175,7 @@ function chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out, across, l
   let decay = exp(sum);
   passed += sum;`,
         eachRow((i) => `  s${i} *= decay;`),
-        tiling.product('s', added, fetch('step + 1u')),
+        addProduct('s', added, fetch('step + 1u')),
         `  if (${backwards ? `i % ${tiles}u == 0u` : `i % ${tiles}u == ${tiles - 1}u || i == ${allTiles - 1}u`}) {
     let slot = chunk${backwards ? ' - 1u' : ''};
     if (channel == 0u && entry == 0u && lane == 0u) { across_data[(batch * ${slots}u + slot) * ${H}u + h] = exp(passed); }
@@ -185,6 +184,7 @@ function chunkStates({ sizes, dt, a, v, w, backwards, slots, run, out, across, l
         `  }`,
         `  }`,
       ),
+      false,
     ),
   };
 }
@@ -227,20 +227,19 @@ ${last === undefined ? '' : `  let at = (batch * ${H}u + h) * ${size}u + i;
  */
 function outputsKernel(sizes: Cut, { x, dt, a, b, c, d, y }: Record<'x' | 'dt' | 'a' | 'b' | 'c' | 'd' | 'y', Operand>, states: Operand | undefined) {
   const { B, H, P, G, N, chunk, chunks, tiles, units } = sizes;
-  const tiling = new Tiling(16);
   const [xs, bs, cs, ys] = [inFours('x', x, P), inFours('b', b, N), inFours('c', c, N), inFours('y', y, P, 'write')];
   const ss = states === undefined ? undefined : inFours('states', states, N);
   const per = unitsPerTask(sizes, B * chunks * tiles * G);
   const depth = Math.min(chunk, TILE);
   const { channels, entries, state } = sources(sizes);
-  const products = lines(zero('p'), tiling.wholeProduct('p', { left: byRows(entries('c', 'reading')), right: byRows(entries('b', 'written')), depth: N }));
+  const products = lines(zero('p'), wholeProduct('p', { left: byRows(entries('c', 'reading')), right: byRows(entries('b', 'written')), depth: N }));
   const inChunk: Product = { left: 'whole', right: byColumns(channels('x', 'written')), depth };
   const before = { left: byRows(entries('c', 'reading', { scale: 'factor' })), right: byRows(state('states', '(chunk - 1u)')), depth: N };
   return {
     name: 'ssd_outputs',
     bindings: { ...xs.bindings, ...bs.bindings, ...cs.bindings, ...ys.bindings, ...ss?.bindings, dt_data: dt, a_data: a, d_data: d },
     tasks: B * chunks * tiles * G * Math.ceil(units / per),
-    code: tiling.kernel(
+    code: tileKernel(
       [decayFunctions(sizes), xs.functions, bs.functions, cs.functions, ys.functions, ss?.functions ?? '', `var<workgroup> factor: array<f32, ${TILE}>;`],
       lines(
         tileTask(sizes, per),
@@ -252,17 +251,17 @@ function outputsKernel(sizes: Cut, { x, dt, a, b, c, d, y }: Record<'x' | 'dt' |
         zero('y'),
         `  var between = 0f;`,
         tiles > 1 && lines(`  for (var step = 0u; step <= own; step++) {`, `  let k = own - step;`, pairOf('own', 'k'), products),
-        tiling.fetch(inChunk),
+        fetchSlice(inChunk),
         `  workgroupBarrier();
   load_decays(lane, reading_token, reading_rows, written_token, written_rows, h);
   workgroupBarrier();`,
-        decayRows((i) => tiling.put(i, `m * p${i} * written_dt[tx]`)),
-        tiling.product('y', inChunk, tiles === 1 && states !== undefined ? lines(`  if (chunk > 0u) {`, tiling.fetch(before), `  }`) : ''),
+        decayRows((i) => putTileRow(i, `m * p${i} * written_dt[tx]`)),
+        addProduct('y', inChunk, tiles === 1 && states !== undefined ? lines(`  if (chunk > 0u) {`, fetchSlice(before), `  }`) : ''),
         tiles > 1 && lines(`  if (!diagonal) { between += written_sum(0u, ${TILE / 4}u); }`, `  }`),
         states !== undefined && lines(
           `  if (chunk > 0u) {`,
           `  if (lane < ${TILE}u) { factor[lane] = exp(between + before_and_at(lane)); }`,
-          tiles === 1 ? tiling.product('y', before) : tiling.wholeProduct('y', before),
+          tiles === 1 ? addProduct('y', before) : wholeProduct('y', before),
           `  }`,
         ),
         eachRow((i) => `  if (${rowOf(i)} < own_rows) {

@@ -14,7 +14,7 @@ import type { Sizes } from './sizes.ts';
 import { cut, pairOf, sources, statesBetween, tileTask, unitOf, unitsPerTask, type Cut, type States } from './webgpu-chunked.ts';
 import { decayFunctions, decayRows } from './webgpu-decays.ts';
 import { decayGradient, PLANES, planeAt, sumShares, sumsSize, throughKernel, totalAt } from './webgpu-sums.ts';
-import { byColumns, byRows, DOWN, eachRow, inFours, putRows, rowOf, rowSumFunction, TILE, Tiling, zero, type Product } from './webgpu-tiles.ts';
+import { addProduct, byColumns, byRows, DOWN, eachRow, fetchSlice, inFours, putRows, putTileRow, rowOf, rowSumFunction, TILE, tileKernel, wholeProduct, zero, type Product } from './webgpu-tiles.ts';
 
 type Inputs = Record<'dy' | 'x' | 'dt' | 'heads' | 'b' | 'c', Operand>;
 
@@ -72,7 +72,6 @@ function pairsKernel(
   { dx, db, dc, states, dStates, sums, wanted, per }: { dx: Operand; db: Operand; dc: Operand; states?: States; dStates?: States; sums: Operand; wanted: Wanted; per: number },
 ) {
   const { B, H, P, G, N, chunk, chunks, tiles, units } = sizes;
-  const tiling = new Tiling(16);
   const { channels, entries, state } = sources(sizes);
   const [depth, width] = [Math.min(chunk, TILE), Math.min(P, TILE)];
   const [reads, writes] = [role !== 'written', role !== 'reading'];
@@ -107,7 +106,7 @@ function pairsKernel(
   // the states come with the last pair, when all that lies between is known
   const lastReading = `chunk > 0u && k == 0u`;
   const lastWritten = `chunk < ${chunks - 1}u && k + 1u == existing`;
-  const fetchX = !ofX ? '' : fromAfter ? lines(`  if (${lastWritten}) {`, tiling.fetch(afterToX), `  } else {`, tiling.fetch(toX), `  }`) : tiling.fetch(toX);
+  const fetchX = !ofX ? '' : fromAfter ? lines(`  if (${lastWritten}) {`, fetchSlice(afterToX), `  } else {`, fetchSlice(toX), `  }`) : fetchSlice(toX);
   const atRow = (name: 'x' | 'dy', i: number) => channels(name, 'own').four(`min(${rowOf(i)}, own_rows - 1u)`, '4u * tx');
   const entryAtRow = (i: number) => entries('c', 'own', { first: 'entry' }).four(`min(${rowOf(i)}, own_rows - 1u)`, '4u * tx');
   const loadDecays = `  load_decays(lane, reading_token, reading_rows, written_token, written_rows, h);`;
@@ -118,30 +117,30 @@ function pairsKernel(
     `  if (${last}) {`,
     `  for (var u = 0u; u < units; u++) {`,
     unitOf(sizes),
-    tiling.fetch(product),
+    fetchSlice(product),
     `  workgroupBarrier();`,
     loadDecays,
     `  workgroupBarrier();`,
     `  if (lane < ${TILE}u) { factor[lane] = ${factor}; }`,
     r === 'w' && zero('w'),
-    tiling.product(r, product),
+    addProduct(r, product),
     then,
     `  }`,
     `  }`,
   );
 
   /** products with states need the place of dP, which is put there again for each that it is a factor of */
-  const putG = lines(`  workgroupBarrier();`, eachRow((i) => tiling.put(i, `g${i}`)));
+  const putG = lines(`  workgroupBarrier();`, eachRow((i) => putTileRow(i, `g${i}`)));
 
   const pair = lines(
-    (ofX || ofRows || ofColumns) && lines(zero('p'), tiling.wholeProduct('p', products)),
+    (ofX || ofRows || ofColumns) && lines(zero('p'), wholeProduct('p', products)),
     (ofDc || ofDb) && zero('g'),
     `  for (var u = 0u; u < units; u++) {`,
     unitOf(sizes),
-    ofW ? tiling.fetch(ofDecays) : fetchX,
+    ofW ? fetchSlice(ofDecays) : fetchX,
     `  workgroupBarrier();`,
     loadDecays,
-    ofW ? lines(zero('w'), tiling.product('w', ofDecays, fetchX)) : `  workgroupBarrier();`,
+    ofW ? lines(zero('w'), addProduct('w', ofDecays, fetchX)) : `  workgroupBarrier();`,
     tiles > 1
       ? `  let between = between_of[u];\n  let beyond = between + select(${role === 'reading' ? 'written' : 'reading'}_sum(0u, ${TILE / 4}u), 0f, diagonal);`
       : `  let between = 0f;\n  let beyond = 0f;`,
@@ -151,7 +150,7 @@ function pairsKernel(
       fromAfter && lines(
         `  if (${lastWritten}) {`,
         `  if (lane < ${TILE}u) { factor[lane] = exp(beyond + after(lane)); }`,
-        tiling.product('s', afterToX, tiling.fetch(toX)),
+        addProduct('s', afterToX, fetchSlice(toX)),
         after && eachRow((i) => `  after${i} = dot(s${i}, ${atRow('x', i)});`),
         `  }`,
       ),
@@ -161,7 +160,7 @@ function pairsKernel(
     decayRows((i) => lines(
       ofW && `  w${i} *= m * written_dt[tx];`,
       (ofDc || ofDb) && `  g${i} += w${i};`,
-      ofX && tiling.put(i, `m * p${i}`),
+      ofX && putTileRow(i, `m * p${i}`),
       (ofRows || ofColumns) && `  w${i} *= p${i};`,
     )),
     tiles > 1 && `  workgroupBarrier();\n  if (lane == 0u) { between_of[u] = beyond; }`,
@@ -198,7 +197,7 @@ function pairsKernel(
       keepSum(sizes, PLANES.rows, 'row_sum(0u, lane)', 'diagonal'),
     ),
     ofX && lines(
-      tiling.product('s', toX),
+      addProduct('s', toX),
       dx.used && eachRow((i) => `  if (${rowOf(i)} < own_rows) {
     let row = ((own_token + ${rowOf(i)}) * ${H}u + h) * ${P}u;
     var sum = written_dt[ty][${i}] * s${i};
@@ -219,7 +218,7 @@ function pairsKernel(
     `  }`,
     (ofDc || before) && eachColumn(sizes, lines(
       zero('s'),
-      ofDc && lines(putG, tiling.wholeProduct('s', toC)),
+      ofDc && lines(putG, wholeProduct('s', toC)),
       before && eachState(lastReading, beforeToC, `exp(${tiles > 1 ? 'between_of[u] + ' : ''}before_and_at(lane))`, 'w', lines(
         eachRow((i) => `  s${i} += w${i};`),
         ofRows && lines(putRows((i) => `dot(w${i}, ${entryAtRow(i)})`), keepSum(sizes, PLANES.before, 'row_sum(0u, lane)', 'entry == 0u')),
@@ -229,7 +228,7 @@ function pairsKernel(
     ofDb && eachColumn(sizes, lines(
       zero('s'),
       putG,
-      tiling.wholeProduct('s', toB),
+      wholeProduct('s', toB),
       fromAfter && eachState(lastWritten, afterToB, `exp(${tiles > 1 ? 'between_of[u] + ' : ''}after(lane)) * written_dt[lane / 4u][lane % 4u]`, 's', ''),
       keepEntries('db', sizes),
     )),
@@ -242,7 +241,7 @@ function pairsKernel(
       ...(ofRows || direct || along || ofColumns || after ? { sums_data: sums } : {}),
     },
     tasks: B * chunks * tiles * G * Math.ceil(units / per),
-    code: tiling.kernel(
+    code: tileKernel(
       [
         decayFunctions(sizes), ...[dys, xs, bs, cs, dxs, dbs, dcs, ss, dss].map((operand) => operand?.functions ?? ''), rowSumFunction,
         `var<workgroup> factor: array<f32, ${TILE}>;`, tiles > 1 ? `var<workgroup> between_of: array<f32, ${per}>;` : '',

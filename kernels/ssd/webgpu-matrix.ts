@@ -9,9 +9,11 @@
 import type { GpuCapabilities, GpuKernel, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { Sizes } from './sizes.ts';
+import { decayTables, dtFunction } from './webgpu-decays.ts';
+import { TILE } from './webgpu-tiles.ts';
 
 /** Tokens of a chunk, and rows, columns and depth of a subgroup matrix. */
-const CHUNK = 64;
+const CHUNK = TILE;
 const SIZE = 16;
 const LANES = 32;
 const FOURS = CHUNK / 4;
@@ -23,8 +25,6 @@ const SUBGROUPS = 8;
 
 /** Vectors of four from line to line in workgroup memory: 32 bytes of float32 or 16 of float16 more keep the lines of a matrix in different banks. */
 const pitch = (n: number): number => n / 4 + 2;
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 const vectors = (operand: Operand) => ({ operand, as: 'vec4<f32>' }) as const;
 
@@ -56,10 +56,10 @@ const load = (kind: 'left' | 'right', layout: 'row_major' | 'col_major', from: s
   `subgroupMatrixLoad<subgroup_matrix_${kind}<f16, ${SIZE}, ${SIZE}>, ${layout}>(&${from}, ${at}, ${step}u)`;
 
 /**
- * C Bᵀ [B,chunks,G,64,64] up to the diagonal's matrices, and in float16 c [B,chunks,G,64,N] and b, matrix by matrix: [B,chunks,G,N/16,4,16,16].
- * A task for each chunk and group.
+ * b in float16, matrix by matrix [B,chunks,G,N/16,4,16,16], and where y is wanted (`forOutputs`) C Bᵀ [B,chunks,G,64,64] up to the diagonal's
+ * matrices, and c in float16 [B,chunks,G,64,N]. A task for each chunk and group.
  */
-function productsKernel({ B, L, G, N }: Sizes, { b, c, b16, c16, products }: Record<'b' | 'c' | 'b16' | 'c16' | 'products', Operand>): GpuKernel {
+function productsKernel({ B, L, G, N }: Sizes, { b, b16, forOutputs }: Record<'b' | 'b16', Operand> & { forOutputs?: Record<'c' | 'c16' | 'products', Operand> }): GpuKernel {
   const chunks = Math.ceil(L / CHUNK);
   const invocations = 4 * LANES;
   const eights = N / 8;
@@ -74,34 +74,38 @@ function productsKernel({ B, L, G, N }: Sizes, { b, c, b16, c16, products }: Rec
         first = vec4<f16>(${name}_data[at]);
         second = vec4<f16>(${name}_data[at + 1u]);
       }
-      ${name}_tile[row * ${line}u + column] = first;
-      ${name}_tile[row * ${line}u + column + 1u] = second;
+      ${forOutputs === undefined ? '' : `${name}_tile[row * ${line}u + column] = first; ${name}_tile[row * ${line}u + column + 1u] = second;`}
       ${name}16_data[task * ${CHUNK * eights}u + ${to}] = packed(first, second);
     `);
   return {
-    name: 'ssd_products_f16',
-    bindings: { b_data: vectors(b), c_data: vectors(c), b16_data: vectors(b16), c16_data: vectors(c16), products_data: vectors(products) },
+    name: forOutputs === undefined ? 'ssd_b_f16' : 'ssd_products_f16',
+    bindings: {
+      b_data: vectors(b), b16_data: vectors(b16),
+      ...(forOutputs && { c_data: vectors(forOutputs.c), c16_data: vectors(forOutputs.c16), products_data: vectors(forOutputs.products) }),
+    },
     tasks: B * chunks * G,
     code: lines(
       directives,
       eightHalves,
-      range(2).map((i) => `var<workgroup> ${'bc'[i]}_tile: array<vec4<f16>, ${CHUNK * line}>;`),
+      forOutputs && repeat(2, (i) => `var<workgroup> ${'bc'[i]}_tile: array<vec4<f16>, ${CHUNK * line}>;`),
       main(invocations),
       `  let group_of = task % ${G}u;
   let chunk = task / ${G}u % ${chunks}u;
   let start = task / ${G * chunks}u * ${L}u + chunk * ${CHUNK}u;
   let rows = min(${CHUNK}u, ${L}u - chunk * ${CHUNK}u);`,
-      fill('c', 'e'),
+      forOutputs && fill('c', 'e'),
       fill('b', `(column / 4u * ${CHUNK}u + row) * 2u + column / 2u % 2u`),
-      `  workgroupBarrier();`,
-      repeat(4, (j) => `  var p${j}: subgroup_matrix_result<f32, ${SIZE}, ${SIZE}>;`),
-      repeat(N / SIZE, (k) => lines(
-        `  {`,
-        `    let left = ${load('left', 'row_major', 'c_tile', `sg * ${SIZE * line}u + ${4 * k}u`, line)};`,
-        repeat(4, (j) => `    if (sg >= ${j}u) { p${j} = subgroupMatrixMultiplyAccumulate(left, ${load('right', 'col_major', 'b_tile', `${j * SIZE * line + 4 * k}u`, line)}, p${j}); }`),
-        `  }`,
-      )),
-      repeat(4, (j) => `  if (sg >= ${j}u) { subgroupMatrixStore<row_major>(&products_data, task * ${CHUNK * FOURS}u + sg * ${SIZE * FOURS}u + ${4 * j}u, p${j}, ${FOURS}u); }`),
+      forOutputs && lines(
+        `  workgroupBarrier();`,
+        repeat(4, (j) => `  var p${j}: subgroup_matrix_result<f32, ${SIZE}, ${SIZE}>;`),
+        repeat(N / SIZE, (k) => lines(
+          `  {`,
+          `    let left = ${load('left', 'row_major', 'c_tile', `sg * ${SIZE * line}u + ${4 * k}u`, line)};`,
+          repeat(4, (j) => `    if (sg >= ${j}u) { p${j} = subgroupMatrixMultiplyAccumulate(left, ${load('right', 'col_major', 'b_tile', `${j * SIZE * line + 4 * k}u`, line)}, p${j}); }`),
+          `  }`,
+        )),
+        repeat(4, (j) => `  if (sg >= ${j}u) { subgroupMatrixStore<row_major>(&products_data, task * ${CHUNK * FOURS}u + sg * ${SIZE * FOURS}u + ${4 * j}u, p${j}, ${FOURS}u); }`),
+      ),
       `}`,
     ),
   };
@@ -115,25 +119,7 @@ const readX = ({ L, H, P }: Sizes, channels: number, invocations: number, chunk:
     `);
 
 /** Reads dt of a chunk into `dt_next`, four tokens for each of the first invocations. */
-const readDt = ({ L, H }: Sizes, chunk: string): string => lines(
-  `  if (lane < ${FOURS}u) {`,
-  `    let token = ${chunk} * ${CHUNK}u + 4u * lane;`,
-  `    dt_next = vec4f(0);`,
-  repeat(4, (k) => `    if (token + ${k}u < ${L}u) { dt_next[${k}] = dt_data[(batch * ${L}u + token + ${k}u) * ${H}u + h]; }`),
-  `  }`,
-);
-
-const alphas = `var<workgroup> alpha: array<vec4f, ${FOURS}>;
-var<workgroup> fours: array<f32, ${FOURS}>;
-fn keep_alpha(lane: u32, v: vec4f) {
-  alpha[lane] = v;
-  fours[lane] = v.x + v.y + v.z + v.w;
-}
-fn sum_of(first: u32, end: u32) -> f32 {
-  var sum = 0f;
-${repeat(FOURS, (k) => `  sum += select(0f, fours[${k}], first <= ${k}u && ${k}u < end);`)}
-  return sum;
-}`;
+const readDt = ({ L }: Sizes, chunk: string): string => `  if (lane < ${FOURS}u) { dt_next = dt_of(batch * ${L}u + ${chunk} * ${CHUNK}u, ${L}u - min(${L}u, ${chunk} * ${CHUNK}u), lane, h); }`;
 
 const vectorsFor = (name: string, count: number, invocations: number): string => repeat(Math.ceil(count / invocations), (r) => `  var ${name}${r}: vec4f;`);
 
@@ -184,17 +170,18 @@ function statesKernel(sizes: Sizes, { x, dt, a, b16, states, last }: Record<'x' 
     code: lines(
       directives,
       eightHalves,
-      alphas,
+      dtFunction(sizes),
+      decayTables('chunk'),
       `var<workgroup> x_tile: array<vec4<f16>, ${CHUNK * xLine}>;
 var<workgroup> until: array<vec4f, ${FOURS}>; // from each token to the chunk's end, times dt
 var<workgroup> across: f32;`,
       states !== undefined && `var<workgroup> sums: array<vec4f, ${Math.min(TOGETHER, rows) * columns * SIZE * SUMS_LINE}>;`,
-      `fn make_tables(lane: u32, dt: vec4f) {
+      `fn make_tables(lane: u32) {
   if (lane < ${FOURS}u) {
-    let after = sum_of(lane + 1u, ${FOURS}u);
-    let v = alpha[lane];
-    until[lane] = exp(vec4f(v.y + v.z + v.w, v.z + v.w, v.w, 0f) + after) * dt;
-    if (lane == 0u) { across = exp(fours[0] + after); }
+    let after = chunk_sum(lane + 1u, ${FOURS}u);
+    let v = chunk_alpha[lane];
+    until[lane] = exp(vec4f(v.y + v.z + v.w, v.z + v.w, v.w, 0f) + after) * chunk_dt[lane];
+    if (lane == 0u) { across = exp(chunk_fours[0] + after); }
   }
 }`,
       main(invocations),
@@ -210,9 +197,9 @@ var<workgroup> across: f32;`,
       readDt(sizes, '0u'),
       readX(sizes, channels, invocations, '0u'),
       readB('0u'),
-      `  if (lane < ${FOURS}u) { keep_alpha(lane, dt_next * a); }
+      `  if (lane < ${FOURS}u) { keep_chunk(lane, dt_next, a); }
   workgroupBarrier();
-  make_tables(lane, dt_next);`,
+  make_tables(lane);`,
       readDt(sizes, '1u'),
       `  workgroupBarrier();
   for (var chunk = 0u; chunk < ${count}u; chunk++) {`,
@@ -221,10 +208,10 @@ var<workgroup> across: f32;`,
       x_tile[row * ${xLine}u + e % ${channels / 4}u] = vec4<f16>(x${r} * until[row / 4u][row % 4u]);
     `),
       `  let decay = across;
-  if (lane < ${FOURS}u) { keep_alpha(lane, dt_next * a); }
+  if (lane < ${FOURS}u) { keep_chunk(lane, dt_next, a); }
   workgroupBarrier();
   if (chunk + 1u < ${count}u) {
-  make_tables(lane, dt_next);`,
+  make_tables(lane);`,
       readX(sizes, channels, invocations, '(chunk + 1u)'),
       readDt(sizes, '(chunk + 2u)'),
       `  }`,
@@ -258,7 +245,7 @@ function outputsKernel(sizes: Sizes, { x, dt, a, d, c16, products, states, y }: 
   const own = Math.ceil((4 * columns) / SUBGROUPS);
   const active = (4 * columns) / own;
   // products with W are fewer in the first rows
-  const rows = own === 4 ? ['0u', '1u', '2u', '3u'] : own === 2 ? ['sg_row', '(3u - sg_row)'] : ['sg_row'];
+  const rows = own === 2 ? ['sg_row', '(3u - sg_row)'] : ['sg_row'];
   const eachRow = (text: (row: string, j: number) => string): string => lines(rows.map(text));
   /** Text for each four by four of W up to the diagonal's matrices. */
   const eachFour = (text: (r: number) => string): string => each(FOURS ** 2, invocations, (r) => lines(
@@ -281,9 +268,9 @@ function outputsKernel(sizes: Sizes, { x, dt, a, d, c16, products, states, y }: 
     code: lines(
       directives,
       eightHalves,
-      alphas,
+      dtFunction(sizes),
+      decayTables('chunk'),
       `var<workgroup> pool: array<vec4<f16>, ${CHUNK * Math.max(wLine + xLine, states === undefined ? 0 : line)}>; // W and x, then c
-var<workgroup> dts: array<vec4f, ${FOURS}>;
 var<workgroup> steps: array<vec4f, ${FOURS}>; // e^α
 var<workgroup> ends: array<vec4f, ${FOURS}>; // from each token to its four's end, times dt
 var<workgroup> since: array<vec4f, ${FOURS}>; // from the chunk's start`,
@@ -313,27 +300,24 @@ var<workgroup> since: array<vec4f, ${FOURS}>; // from the chunk's start`,
         repeat(4, (i) => `    p${4 * r + i} = products_data[at + ${i * FOURS}u];`),
       )),
       states !== undefined && each(CHUNK * eights, invocations, (r) => `c${r} = c16_data[((batch * ${chunks}u + chunk) * ${G}u + group_of) * ${CHUNK * eights}u + e];`),
-      `  if (lane < ${FOURS}u) {
-    keep_alpha(lane, dt_next * a_data[h]);
-    dts[lane] = dt_next;
-  }`,
+      `  if (lane < ${FOURS}u) { keep_chunk(lane, dt_next, a_data[h]); }`,
       each(vectorsOfX, invocations, (r) => `pool[${CHUNK * wLine}u + e / ${channels / 4}u * ${xLine}u + e % ${channels / 4}u] = vec4<f16>(x${r});`),
       `  workgroupBarrier();
   if (lane < ${FOURS}u) {
-    let before = sum_of(0u, lane);
-    let v = alpha[lane];
+    let before = chunk_sum(0u, lane);
+    let v = chunk_alpha[lane];
     steps[lane] = exp(v);
     ends[lane] = exp(vec4f(v.y + v.z + v.w, v.z + v.w, v.w, 0f)) * dt_next;
     since[lane] = exp(before + vec4f(v.x, v.x + v.y, v.x + v.y + v.z, v.x + v.y + v.z + v.w));
   }
   workgroupBarrier();`,
       eachFour((r) => lines(
-        `    var m = select(vec4f(0), exp(sum_of(column4 + 1u, row4)) * ends[column4], column4 < row4);
+        `    var m = select(vec4f(0), exp(chunk_sum(column4 + 1u, row4)) * ends[column4], column4 < row4);
     let step = steps[row4];`,
         repeat(4, (i) => lines(
           `    {`,
           `      let diagonal = vec4<bool>(column4 == row4) & (vec4u(0, 1, 2, 3) == vec4u(${i}));`,
-          `      m = select(m * step[${i}], dts[column4], diagonal);`,
+          `      m = select(m * step[${i}], chunk_dt[column4], diagonal);`,
           `      pool[(4u * row4 + ${i}u) * ${wLine}u + column4] = vec4<f16>(fma(p${4 * r + i}, m, select(vec4f(0), vec4f(d), diagonal)));`,
           `    }`,
         )),
@@ -402,10 +386,9 @@ export function matrixForward({ inputs, outputs, buffer, dispatch }: WebgpuLower
   const { B, L, H, P, G, N } = sizes;
   const chunks = Math.ceil(L / CHUNK);
   const b16 = buffer(B, chunks, G, CHUNK, N / 2);
-  const c16 = buffer(B, chunks, G, CHUNK, N / 2);
-  const products = buffer(B, chunks, G, CHUNK, CHUNK);
-  dispatch(productsKernel(sizes, { b, c, b16, c16, products }));
+  const forOutputs = y.used ? { c, c16: buffer(B, chunks, G, CHUNK, N / 2), products: buffer(B, chunks, G, CHUNK, CHUNK) } : undefined;
+  dispatch(productsKernel(sizes, { b, b16, ...(forOutputs && { forOutputs }) }));
   const states = y.used && chunks > 1 ? buffer(B, chunks - 1, H, P, N / 2) : undefined;
   if (states !== undefined || last.used) dispatch(statesKernel(sizes, { x, dt, a, b16, ...(states && { states }), ...(last.used && { last }) }));
-  if (y.used) dispatch(outputsKernel(sizes, { x, dt, a, d, c16, products, y, ...(states && { states }) }));
+  if (forOutputs !== undefined) dispatch(outputsKernel(sizes, { x, dt, a, d, ...forOutputs, y, ...(states && { states }) }));
 }

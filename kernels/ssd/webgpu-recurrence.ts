@@ -170,7 +170,7 @@ export function recurrenceGradient(lowering: WebgpuLowering, sizes: Sizes): void
   const spans = Math.ceil(L / span);
   const tasks = B * H * parts;
   // sums by token, as if every 64 tokens were a chunk without neighbours
-  const cut: Omit<Cut, 'tiling'> = { ...sizes, chunk: TILE, chunks: Math.ceil(L / TILE), tiles: 1, parts, units: (H / G) * parts, columns: 1 };
+  const cut: Cut = { ...sizes, chunk: TILE, chunks: Math.ceil(L / TILE), tiles: 1, parts, units: (H / G) * parts, columns: 1 };
   const needsSums = ddt.used || da.used || dd.used;
   const sums = lowering.buffer(sumsSize(cut));
   const vec4 = (name: string, ...shape: number[]): Record<string, GpuBinding> => ({ [name]: { operand: lowering.buffer(...shape, 4), as: 'vec4<f32>' } });

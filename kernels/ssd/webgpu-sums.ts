@@ -5,8 +5,6 @@ import type { Cut } from './webgpu-chunked.ts';
 import { partials, sumPartials } from '../webgpu-sums.ts';
 import { TILE } from './webgpu-tiles.ts';
 
-type Layout = Omit<Cut, 'tiling'>;
-
 /**
  * Sums by token that lie in one buffer, each [parts,B,L,H], one part for each unit of a head: w ∘ dw of the pairs around a token within
  * the tiles of its row; what comes from the state before its chunk; w ∘ dw of its column in later tiles; what goes to the state after its chunk;
@@ -15,22 +13,22 @@ type Layout = Omit<Cut, 'tiling'>;
 export const PLANES = { rows: 0, before: 1, columns: 2, after: 3, direct: 4, along: 5 } as const;
 const COUNT = Object.keys(PLANES).length;
 
-export function sumsSize({ B, L, H, chunks, tiles, parts }: Layout): number {
+export function sumsSize({ B, L, H, chunks, tiles, parts }: Cut): number {
   return COUNT * parts * B * L * H + (tiles > 1 ? parts * B * chunks * H * tiles * tiles : 0);
 }
 
 /** Where the sum of a token is, in the part of a unit. */
-export function planeAt({ B, L, H, parts }: Layout, plane: number, unit: string, token: string, h: string): string {
+export function planeAt({ B, L, H, parts }: Cut, plane: number, unit: string, token: string, h: string): string {
   return `${plane * parts * B * L * H}u + (${unit} % ${parts}u * ${B * L}u + ${token}) * ${H}u + ${h}`;
 }
 
 /** Where the sum over the tile of reading tokens `i` and written tokens `j` is. */
-export function totalAt({ B, L, H, chunks, tiles, parts }: Layout, unit: string, i: string, j: string): string {
+export function totalAt({ B, L, H, chunks, tiles, parts }: Cut, unit: string, i: string, j: string): string {
   return `${COUNT * parts * B * L * H}u + ((((${unit} % ${parts}u * ${B}u + batch) * ${chunks}u + chunk) * ${H}u + h) * ${tiles}u + ${i}) * ${tiles}u + ${j}`;
 }
 
 /** What passes whole chunks: exp(Σ_chunk α)·⟨state before, gradient of the state after⟩, [B,chunks,H]; not for the first and the last chunk. */
-export function throughKernel({ B, H, P, N, chunks }: Layout, states: Operand, gradients: Operand, across: Operand, through: Operand): GpuKernel {
+export function throughKernel({ B, H, P, N, chunks }: Cut, states: Operand, gradients: Operand, across: Operand, through: Operand): GpuKernel {
   const whole = (P * N) % 4 === 0;
   const [size, type] = whole ? [(P * N) / 4, 'vec4f'] : [P * N, 'f32'];
   const bind = (operand: Operand): GpuBinding => (whole ? { operand, as: 'vec4<f32>' } : operand);
@@ -66,7 +64,7 @@ var<workgroup> shares: array<f32, 64>;
  * A task for each (batch, chunk, tile, head), its invocations the tokens.
  */
 export function decayGradient(
-  lowering: WebgpuLowering, sizes: Layout, { dt, a, sums, through, stateful }: { dt: Operand; a: Operand; sums: Operand; through?: Operand; stateful: boolean },
+  lowering: WebgpuLowering, sizes: Cut, { dt, a, sums, through, stateful }: { dt: Operand; a: Operand; sums: Operand; through?: Operand; stateful: boolean },
 ): void {
   const [, ddt, da, , , dd] = lowering.outputs;
   const { B, L, H, chunk, chunks, tiles, parts } = sizes;

@@ -56,7 +56,7 @@ interface Side extends Source {
 export const byRows = (source: Source): Side => ({ ...source, along: true });
 export const byColumns = (source: Source): Side => ({ ...source, along: false });
 
-/** r[i, j] += Σ_k left[i, k]·right[k, j]. The left side may be the tile that `put` left in the pool, or its transpose. */
+/** r[i, j] += Σ_k left[i, k]·right[k, j]. The left side may be the tile that `putTileRow` left in the pool, or its transpose. */
 export interface Product {
   readonly left: Side | 'whole' | 'turned';
   readonly right: Side;
@@ -80,122 +80,103 @@ export const zero = (r: string): string => eachRow((i) => `  var ${r}${i} = vec4
 /** Where row `row` of a left operand lies in the pool: those that all ty read together are neighbours. */
 const leftSlot = (row: string): string => `${row} % ${HEIGHT}u * ${DOWN}u + ${row} / ${HEIGHT}u`;
 
-/** How products use the pool: the right side's slice first, then the left side's or a whole tile: two workgroups must fit into 48 KiB. */
-export class Tiling {
-  /** of the depth: of two in turn, the longer takes fewer barriers and more registers */
-  readonly #slice: 16 | 32;
-  /** vectors from row to row of a slice */
-  readonly #step: number;
-  readonly #left: number;
-  /** vectors */
-  readonly #pool: number;
+/** The depth of a slice, and vectors from row to row of one in the pool. */
+const SLICE = 16;
+const STEP = SLICE / 4 + 1;
+/** Where the left side's slice, or a whole tile in its place, lies in the pool, after the right side's slice: two workgroups must fit into 48 KiB. */
+const LEFT = TILE * STEP;
 
-  /** `whole`: whether there is a whole tile, which lies where the left side's slices do. */
-  constructor(slice: 16 | 32, whole = true) {
-    this.#slice = slice;
-    this.#step = slice / 4 + 1;
-    this.#left = TILE * this.#step;
-    this.#pool = this.#left + Math.max(this.#left, whole ? TILE * WHOLE_STEP : 0);
-  }
+/** The kernel: its declarations and the body of main, which knows `task`, `lane` and the invocation's place `tx`, `ty`. `whole`: whether a left side is a whole tile. */
+export function tileKernel(declarations: readonly string[], body: string, whole = true): string {
+  return lines(
+    `var<workgroup> pool: array<vec4f, ${LEFT + TILE * (whole ? WHOLE_STEP : STEP)}>;`,
+    declarations,
+    `@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
+    `  let task = task_of(group);`,
+    `  if (task >= TASKS) { return; }`,
+    // of 32 lanes, eight lie side by side and four below each other, which reads least from the pool
+    `  let tx = lane % 8u + lane / ${SIZE / 2}u * 8u;`,
+    `  let ty = lane / 8u % ${DOWN}u;`,
+    `  var next_left = vec4f(0);`,
+    `  var next_right = vec4f(0);`,
+    body,
+    `}`,
+  );
+}
 
-  /** The kernel: its declarations and the body of main, which knows `task`, `lane` and the invocation's place `tx`, `ty`. */
-  kernel(declarations: readonly string[], body: string): string {
-    return lines(
-      `var<workgroup> pool: array<vec4f, ${this.#pool}>;`,
-      declarations,
-      `@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {`,
-      `  let task = task_of(group);`,
-      `  if (task >= TASKS) { return; }`,
-      // of 32 lanes, eight lie side by side and four below each other, which reads least from the pool
-      `  let tx = lane % 8u + lane / ${SIZE / 2}u * 8u;`,
-      `  let ty = lane / 8u % ${DOWN}u;`,
-      repeat(2 * this.#loads, (e) => `  var next${e} = vec4f(0);`),
-      body,
-      `}`,
-    );
-  }
+/** Text for the vector of each side's slice from k0 on that the invocation moves: the variable `next`, `row` of the source and `column` in fours. */
+function eachMoved({ left, right }: Product, k0: string, text: (side: Side, next: string, isLeft: boolean) => string): string {
+  return lines([left, right].flatMap((side, s) => {
+    if (typeof side === 'string') return [];
+    const place = side.along ? `let row = lane / ${SLICE / 4}u; let column = lane % ${SLICE / 4}u;` : `let row = ${k0} + lane / 16u; let column = lane % 16u;`;
+    return [`    { ${place} ${text(side, s === 0 ? 'next_left' : 'next_right', s === 0)} }`];
+  }));
+}
 
-  /** Vectors of a side's slice that each invocation moves. */
-  get #loads(): number {
-    return (16 * this.#slice) / SIZE;
-  }
+/** Starts to read the slice of a product from k0 on, the first unless said. */
+export function fetchSlice(product: Product, k0 = '0u'): string {
+  return eachMoved(product, k0, ({ rows, four, along }, next) => `${next} = vec4f(0); if (row < ${rows}) { ${next} = ${four('row', along ? `(${k0} + 4u * column)` : '(4u * column)')}; }`);
+}
 
-  /** Text for each vector of the slice from k0 on that the invocation moves: the variable `next`, `row` of the source and `column` in fours. */
-  #eachMoved({ left, right }: Product, k0: string, text: (side: Side, next: string, isLeft: boolean) => string): string {
-    return lines([left, right].flatMap((side, s) => (typeof side === 'string' ? [] : Array.from({ length: this.#loads }, (_, e) => {
-      const index = `(lane + ${e * SIZE}u)`;
-      const place = side.along ? `let row = ${index} / ${this.#slice / 4}u; let column = ${index} % ${this.#slice / 4}u;` : `let row = ${k0} + ${index} / 16u; let column = ${index} % 16u;`;
-      return `    { ${place} ${text(side, `next${s * this.#loads + e}`, s === 0)} }`;
-    }))));
-  }
+/** Moves a slice that was read into the pool. */
+function keepSlice(product: Product, k0: string): string {
+  return eachMoved(product, k0, ({ scale, along }, next, isLeft) => {
+    const at = along ? `(${isLeft ? leftSlot('row') : RIGHT_SLOT}) * ${STEP}u + column` : `(row - ${k0}) * 16u + column`;
+    return `pool[${isLeft ? LEFT : 0}u + ${at}] = ${scale === undefined ? next : `${scale('row')} * ${next}`};`;
+  });
+}
 
-  /** Starts to read the slice of a product from k0 on, the first unless said. */
-  fetch(product: Product, k0 = '0u'): string {
-    return this.#eachMoved(product, k0, ({ rows, four, along }, next) => `${next} = vec4f(0); if (row < ${rows}) { ${next} = ${four('row', along ? `(${k0} + 4u * column)` : '(4u * column)')}; }`);
-  }
+/** The beginning of row i of the invocation in the left side's slice or whole tile. */
+const rowInPool = (i: number, step: number): string => `pool[${LEFT + i * DOWN * step}u + ty * ${step}u`;
 
-  /** Moves a slice that was read into the pool. */
-  #keep(product: Product, k0: string): string {
-    return this.#eachMoved(product, k0, ({ scale, along }, next, isLeft) => {
-      const at = along ? `(${isLeft ? leftSlot('row') : RIGHT_SLOT}) * ${this.#step}u + column` : `(row - ${k0}) * 16u + column`;
-      return `pool[${isLeft ? this.#left : 0}u + ${at}] = ${scale === undefined ? next : `${scale('row')} * ${next}`};`;
-    });
-  }
+/** Adds a product to the results `r`. Its first slice is being read (`fetchSlice`); `next` starts to read what comes after it. */
+export function addProduct(r: string, product: Product, next = ''): string {
+  return lines(
+    `  for (var k0 = 0u; k0 < ${product.depth}u; k0 += ${SLICE}u) {`,
+    `    workgroupBarrier();`,
+    keepSlice(product, 'k0'),
+    `    workgroupBarrier();`,
+    `    if (k0 + ${SLICE}u < ${product.depth}u) {`,
+    fetchSlice(product, `(k0 + ${SLICE}u)`),
+    next !== '' && lines(`    } else {`, next),
+    `    }`,
+    multiply(r, product),
+    `  }`,
+  );
+}
 
-  /** The beginning of row i of the invocation in a tile in the pool. */
-  #row(i: number, first: number, step: number): string {
-    return `pool[${first + i * DOWN * step}u + ty * ${step}u`;
-  }
+/** Reads and adds a product. */
+export function wholeProduct(r: string, product: Product): string {
+  return lines(fetchSlice(product), addProduct(r, product));
+}
 
-  /** Adds a product to the results `r`. Its first slice is being read (`fetch`); `next` starts to read what comes after it. */
-  product(r: string, product: Product, next = ''): string {
-    return lines(
-      `  for (var k0 = 0u; k0 < ${product.depth}u; k0 += ${this.#slice}u) {`,
-      `    workgroupBarrier();`,
-      this.#keep(product, 'k0'),
-      `    workgroupBarrier();`,
-      `    if (k0 + ${this.#slice}u < ${product.depth}u) {`,
-      this.fetch(product, `(k0 + ${this.#slice}u)`),
-      next !== '' && lines(`    } else {`, next),
-      `    }`,
-      this.#multiply(r, product),
-      `  }`,
-    );
-  }
+/** Adds the product of the slice that is in the pool. */
+function multiply(r: string, { left, right }: Product): string {
+  const rows = eachRow((i) => `      let a${i} = ${left === 'whole' ? `${rowInPool(i, WHOLE_STEP)} + k0 / 4u` : rowInPool(i, STEP)} + k];`);
+  // what the left side has for the rows of the invocation, at a step u of the depth
+  const column = (u: number) => (left === 'turned' ? `${LEFT}u + (${leftSlot(`(k0 + 4u * k + ${u}u)`)}) * ${WHOLE_STEP}u` : `${LEFT}u + (4u * k + ${u}u) * 16u`);
+  const text = left === 'turned' || (left !== 'whole' && !left.along)
+    // columns of both run along the depth
+    ? repeat(4, (u) => lines(
+      `      let a${u} = pool[${column(u)} + ty];`,
+      `      let b${u} = pool[(4u * k + ${u}u) * 16u + tx];`,
+      eachRow((i) => `      ${r}${i} = fma(vec4f(a${u}.${xyzw[i]}), b${u}, ${r}${i});`),
+    ))
+    : right.along
+      ? lines(rows, xyzw.map((c, u) => lines(
+        `      let b${u} = pool[${u * 16 * STEP}u + tx * ${STEP}u + k];`,
+        eachRow((i) => `      ${r}${i}.${c} = ${xyzw.reduce((sum, k) => `fma(a${i}.${k}, b${u}.${k}, ${sum})`, `${r}${i}.${c}`)};`),
+      )))
+      : lines(rows, repeat(4, (u) => lines(
+        `      let b${u} = pool[${16 * u}u + k * 64u + tx];`,
+        eachRow((i) => `      ${r}${i} = fma(vec4f(a${i}.${xyzw[u]}), b${u}, ${r}${i});`),
+      )));
+  return lines(`    for (var k = 0u; k < ${SLICE / 4}u; k++) {`, text, `    }`);
+}
 
-  /** Reads and adds a product. */
-  wholeProduct(r: string, product: Product): string {
-    return lines(this.fetch(product), this.product(r, product));
-  }
-
-  /** Adds the product of the slice that is in the pool. */
-  #multiply(r: string, { left, right }: Product): string {
-    const rows = eachRow((i) => `      let a${i} = ${left === 'whole' ? `${this.#row(i, this.#left, WHOLE_STEP)} + k0 / 4u` : this.#row(i, this.#left, this.#step)} + k];`);
-    // what the left side has for the rows of the invocation, at a step u of the depth
-    const column = (u: number) => (left === 'turned' ? `${this.#left}u + (${leftSlot(`(k0 + 4u * k + ${u}u)`)}) * ${WHOLE_STEP}u` : `${this.#left}u + (4u * k + ${u}u) * 16u`);
-    const text = left === 'turned' || (left !== 'whole' && !left.along)
-      // columns of both run along the depth
-      ? repeat(4, (u) => lines(
-        `      let a${u} = pool[${column(u)} + ty];`,
-        `      let b${u} = pool[(4u * k + ${u}u) * 16u + tx];`,
-        eachRow((i) => `      ${r}${i} = fma(vec4f(a${u}.${xyzw[i]}), b${u}, ${r}${i});`),
-      ))
-      : right.along
-        ? lines(rows, xyzw.map((c, u) => lines(
-          `      let b${u} = pool[${u * 16 * this.#step}u + tx * ${this.#step}u + k];`,
-          eachRow((i) => `      ${r}${i}.${c} = ${xyzw.reduce((sum, k) => `fma(a${i}.${k}, b${u}.${k}, ${sum})`, `${r}${i}.${c}`)};`),
-        )))
-        : lines(rows, repeat(4, (u) => lines(
-          `      let b${u} = pool[${16 * u}u + k * 64u + tx];`,
-          eachRow((i) => `      ${r}${i} = fma(vec4f(a${i}.${xyzw[u]}), b${u}, ${r}${i});`),
-        )));
-    return lines(`    for (var k = 0u; k < ${this.#slice / 4}u; k++) {`, text, `    }`);
-  }
-
-  /** Leaves row i of a tile of results in the pool, after a barrier: the left side of a product. */
-  put(i: number, value: string): string {
-    return `  ${this.#row(i, this.#left, WHOLE_STEP)} + tx] = ${value};`;
-  }
+/** Leaves row i of a tile of results in the pool, after a barrier: the left side of a product. */
+export function putTileRow(i: number, value: string): string {
+  return `  ${rowInPool(i, WHOLE_STEP)} + tx] = ${value};`;
 }
 
 /**

@@ -19,7 +19,7 @@ export function ssdWebgpu(lowering: WebgpuLowering, attrs: { readonly chunk: num
   else chunkedForward(lowering, sizes, chunk);
 }
 
-/** SsdGradient, in the form that the forward op has. */
+/** SsdGradient: a recurrence or in chunks as the forward op is, but always by float32 products. */
 export function ssdGradientWebgpu(lowering: WebgpuLowering, attrs: { readonly chunk: number }): void {
   const sizes = sizesOf(lowering.inputs.slice(1));
   const chunk = chunkFor(attrs.chunk, sizes.N);
