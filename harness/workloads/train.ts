@@ -33,7 +33,7 @@ export const trainWorkload = defineWorkload({
       appearance: open.appearance,
       tokens: batch * seqLen,
       stateBytes: open.model.stateBytes(seqLen),
-      program: () => trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1, lossScale: lossScaleOf(open, precision) }),
+      program: () => trainingProgram(open.model, open.model.parameters(rng(0)), { weightDecay: 0.1, lossScale: lossScaleOf(open, { precision }) }),
       call: 'train',
       inputs: (i) => ({ ...(data ??= batchMaker(open)({ epoch: 0, segment: 0, index: 0 })), hyper: adamWHyper(1e-3, i + 1) }),
       notes: open.model.notes,
