@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { packageRoot } from '#core/package-info.ts';
 import { rng } from '#core/random.ts';
 import { madeUpRecord } from '#results/made-up.ts';
+import { measurementSchema } from '#results/measurement.ts';
 import { recordSchema, type RunRecord } from '#results/record.ts';
 import { tasks } from '#tasks/index.ts';
 
@@ -224,10 +225,16 @@ describe.concurrent('wrong input ends with 2, names what is wrong, and touches n
     ['a value of no point', ['sweep', 'mamba2-fig8-small', '--only', 'model=mamba22'], /^E_CONFIG: --only: unknown model "mamba22"\. Did you mean "mamba2"\?/],
     ['a sweep file that is not there', ['sweep', 'mine.json'], /^E_CONFIG: sweep file mine\.json cannot be read/],
     ['a sweep file that is no JSON', ['sweep', 'foreign.jsonl'], /^E_CONFIG: sweep file foreign\.jsonl cannot be understood/],
+    ['an unknown throughput sweep', ['throughput', 'quik'], /^E_NAME: unknown throughput "quik"\. Did you mean "quick"\?/],
+    ['sampling for no time', ['throughput', 'quick', '--seconds', '0'], /^E_CONFIG: --seconds: "0" is not a number > 0/],
+    ['no repetition', ['throughput', 'quick', '--repetitions', '0'], /^E_CONFIG: --repetitions: "0" is not a whole number ≥ 1/],
+    ['a workload of no measure', ['throughput', 'quick', '--only', 'workload=sdd'], /^E_CONFIG: --only: unknown workload "sdd"\. Did you mean "ssd"\?/],
+    ['a throughput file with an unknown workload', ['throughput', 'ops.json', '--engine', 'wasm'], /^E_NAME: throughput ops, measure 1 of 1: unknown workload "atention"/],
+    ['a foreign store of measurements', ['throughput', 'quick', '--engine', 'wasm', '--out', 'foreign.jsonl'], /^E_STORE: foreign\.jsonl is not a store/],
     ['a sweep file with an unknown key', ['sweep', 'odd.json'], /^E_CONFIG: sweep file odd\.json: unknown key "axis"\. Did you mean "axes"\?/],
   ];
   const whole = JSON.stringify(madeUpRecord({ point: { model: 'mamba2' } }));
-  const files = { 'good.jsonl': `${whole}\n`, 'foreign.jsonl': 'name,score\na,1\n', 'torn.jsonl': whole.slice(0, 300), 'odd.json': '{"name":"odd","axis":[]}' };
+  const files = { 'good.jsonl': `${whole}\n`, 'foreign.jsonl': 'name,score\na,1\n', 'torn.jsonl': whole.slice(0, 300), 'odd.json': '{"name":"odd","axis":[]}', 'ops.json': '{"name":"ops","roofs":false,"grids":[{"base":{"workload":"atention"}}]}' };
 
   test.each(cases)('%s', { timeout: 60_000 }, async (_, args, complaint) => {
     const cwd = folder();
@@ -381,5 +388,60 @@ describe('sweep and report', () => {
     const paths = out.trim().split('\n');
     expect(paths.length + err.split('Not drawn').length - 1).toBe((await figureNames()).length);
     for (const p of paths) expect(existsSync(join(cwd, p))).toBe(true);
+  });
+});
+
+describe('throughput', () => {
+  const spec = (dir: string, seqLen: readonly number[], seconds = 0.02) => {
+    const path = join(dir, 'ops.json');
+    const options = { heads: 1, headDim: 8, dState: 4, direction: 'forward-backward' };
+    writeFileSync(path, JSON.stringify({ name: 'ops', repetitions: 2, seconds, grids: [{ base: { workload: 'ssd', options }, axes: [{ 'options.seqLen': seqLen }] }] }));
+    return path;
+  };
+  const measurements = (path: string) => lines(path).map((l) => measurementSchema.parse(JSON.parse(l)));
+  interface Throughput {
+    total: number;
+    missing: number;
+    ran: number;
+    costs: { name: string; state: string; ms: number; repetitions: number; flopsPerSecond: number; roofShare: number; measure: { options: { seqLen?: number } } }[];
+  }
+
+  test('measures, resumes, and adds what a longer file asks for; a cell without memory is a row', async () => {
+    const cwd = folder();
+    const store = join(cwd, 'runs/throughput-ops.jsonl');
+    const first = await json<Throughput>(['throughput', spec(cwd, [16, 32, 64]), '--engine', 'wasm', '--threads', '2'], cwd);
+    expect(first).toMatchObject({ total: 12, missing: 0, ran: 12 });
+    expect(first.costs).toHaveLength(6);
+    for (const cost of first.costs) {
+      expect(cost).toMatchObject({ state: 'done', repetitions: 2 });
+      expect(cost.ms).toBeGreaterThan(0);
+      expect(cost.flopsPerSecond).toBeGreaterThan(0);
+      expect(cost.roofShare).toBeGreaterThan(0);
+    }
+    expect(measurements(store).map((m) => m.measure.repetition)).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+
+    const file = spec(cwd, [16, 32, 64, 2 ** 33]);
+    const second = await run(['throughput', file, '--engine', 'wasm', '--threads', '2'], cwd);
+    expect(second.code, second.err).toBe(0);
+    expect(second.out).toContain('14 of 14 measurements of throughput ops are done on engine wasm with 2 threads');
+    expect(second.out).toMatch(/out-of-memory.*E_MEMORY/);
+    expect(second.out).toMatch(/seqLen.*16 … .*\d\.\d\d/);
+    expect(measurements(store)).toHaveLength(14);
+    expect((await run(['throughput', file, '--engine', 'wasm', '--threads', '2'], cwd)).out).toContain('Nothing was missing');
+    expect(await json(['throughput', file, '--engine', 'wasm', '--threads', '1', '--dry-run'], cwd)).toMatchObject({ total: 14, missing: 14 });
+  });
+
+  test('Ctrl-C ends with 130 and says how to go on', async () => {
+    const cwd = folder();
+    const store = join(cwd, 'runs/throughput-ops.jsonl');
+    const { child, ended } = start(['throughput', spec(cwd, [16, 32, 64], 2), '--engine', 'wasm'], cwd);
+    await until(() => lines(store).length >= 1);
+    child.kill('SIGINT');
+    const { code, err } = await ended;
+    expect(code).toBe(130);
+    expect(err).toMatch(/Stopped: \d+ of 12 measurements done, resume with the same command\./);
+    const before = measurements(store).length;
+    expect(before).toBeLessThan(12);
+    expect(await json(['throughput', spec(cwd, [16, 32, 64]), '--engine', 'wasm'], cwd)).toMatchObject({ missing: 0, ran: 12 - before });
   });
 });
