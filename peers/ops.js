@@ -78,7 +78,8 @@ if (raw === undefined) {
   process.exit(2);
 }
 const spec = parseThroughput({ ...raw, ...(values.repetitions && { repetitions: Number(values.repetitions) }), ...(values.seconds && { seconds: Number(values.seconds) }) }, name);
-const engine = await openEngine(values.engine, { threads, timed: true, precision: values.precision });
+const open = () => openEngine(values.engine, { threads, timed: true, precision: values.precision });
+let engine = await open();
 const description = engine.describe();
 const gpu = engine.name === 'webgpu' && !description.features.includes('software');
 const place = { engine: engine.name, kind: gpu ? 'gpu' : 'cpu', ...(engine.name === 'wasm' && { threads }), ...(values.precision !== 'fp32' && { precision: values.precision }) };
@@ -120,7 +121,15 @@ async function theirs(ours, form) {
 for (const [i, { id, measure: ours }] of planned.entries()) {
   const { appearance } = openMeasure(ours);
   process.stderr.write(`${i + 1}/${planned.length} ${appearance.label} ${JSON.stringify(ours.options)}\n`);
-  if (missing(id)) store.append(await measure(ours, { engine, sweep: spec.name, seconds: spec.seconds }));
+  if (missing(id)) {
+    const record = await measure(ours, { engine, sweep: spec.name, seconds: spec.seconds });
+    store.append(record);
+    if (record.outcome.state !== 'done') {
+      // a device that ran out of memory is of no use to the next
+      await engine.close();
+      engine = await open();
+    }
+  }
   for (const form of peerForms[ours.workload](ours.options)) await theirs(ours, form);
 }
 peer.close();

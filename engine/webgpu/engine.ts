@@ -19,6 +19,9 @@ const ALIGNMENT = 256;
 /** calls that are submitted together, and launches after which that is enough, unless somebody reads earlier */
 const BATCH = { calls: 8, launches: 500 };
 
+/** elements that are written at a time */
+const WRITE = 2 ** 25;
+
 const padded = (bytes: number): number => Math.ceil(Math.max(4, bytes) / ALIGNMENT) * ALIGNMENT;
 
 /** Part of a buffer. */
@@ -323,7 +326,8 @@ class WebgpuExecutable implements Executable {
   }
 
   #write({ buffer, offset }: Span, data: Float32Array | Int32Array): void {
-    this.#device.gpu.device.queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>);
+    // in pieces: each passes through memory of the driver's
+    for (let at = 0; at < data.length; at += WRITE) this.#device.gpu.device.queue.writeBuffer(buffer, offset + 4 * at, data as Float32Array<ArrayBuffer>, at, Math.min(WRITE, data.length - at));
   }
 
   /** Records one call; it is submitted with others. */
