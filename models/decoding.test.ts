@@ -68,7 +68,7 @@ async function decodes(engine: Engine, config: LanguageModelConfig): Promise<voi
 }
 
 const name = ({ mixer, options: chosen }: LanguageModelConfig) => `${mixer.name} ${JSON.stringify(chosen)}`;
-describe('a captured step, replayed with its state in the engine, gives the logits of the whole sequence', () => {
+describe('a step, replayed with its state in the engine, gives the logits of the whole sequence', () => {
   for (const config of models) {
     test(`WASM: ${name(config)}`, async () => {
       for (const threads of [1, 2]) {
@@ -77,6 +77,8 @@ describe('a captured step, replayed with its state in the engine, gives the logi
         await engine.close();
       }
     });
+
+    test(`tfjs: ${name(config)}`, async () => decodes(await openTfjs(), config));
 
     test(`WebGPU: ${name(config)}`, async (context) => {
       if (!(await webgpu.available()).ok) context.skip('no adapter');

@@ -62,3 +62,18 @@ test.each(cases)('reductions of [%s] over [%s] are right, and the same on any nu
     expect(three[kind].data).toEqual(one[kind].data);
   }
 });
+
+test('arg-max gives the first of the largest of each row', async () => {
+  const [engine] = await engines;
+  for (const n of [1, 3, 15, 16, 17, 63, 1000]) {
+    for (const at of new Set([0, n >> 1, Math.max(0, n - 2), n - 1])) {
+      // rising to a peak that comes again at the end, falling, and all the same
+      const rows = [(i: number) => (i === at || i === n - 1 ? n : Math.min(i, at) - n), (i: number) => -i, () => 7];
+      const x = { shape: [3, n], data: Float32Array.from({ length: 3 * n }, (_, i) => rows[Math.floor(i / n)](i % n)) };
+      const executable = engine.compile({ state: {}, functions: { f: ({ x: t }) => ({ outputs: { y: tf.argMax(t, 1) } }) } });
+      const { y } = await executable.run('f', { x }).read();
+      executable.dispose();
+      expect([...y.data], `n ${n}, at ${at}`).toEqual([at, 0, 0]);
+    }
+  }
+});

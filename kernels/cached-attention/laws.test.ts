@@ -81,7 +81,7 @@ describe('cached attention', () => {
     const clean = named(operands(H, C, K, places));
     const spoil = ({ shape, data }: HostTensors[string]) => ({ shape, data: Float32Array.from(data, (x, i) => (Math.floor(i / K) % C >= places[Math.floor(i / (H * C * K))] ? NaN : x)) });
     const spoilt = { ...clean, keys: spoil(clean['keys']), values: spoil(clean['values']) };
-    for (const { name, engine } of [...all, ...gpus]) expect((await once(engine, spoilt, ['y'])), name).toEqual(await once(engine, clean, ['y']));
+    for (const { name, engine } of [...all, ...gpus]) expect(await once(engine, spoilt, ['y']), name).toEqual(await once(engine, clean, ['y']));
   });
 
   test('what nobody reads is left out, and changes nothing else', async () => {

@@ -149,9 +149,10 @@ function partOf(n: i32, splits: i32): i32 {
 }
 
 /**
- * One part of one head's context; the part that has the new token puts its key and value into the caches. Args: q k v keys values places keys′ values′ shares
- * softmaxes | H C K splits c. With one split the share is y; otherwise it is not yet divided by its total, and softmaxes [B·H, splits, 2]
- * tell its largest score and total. keys′ and values′ hold what keys and values do, and mostly are the same; 0: nobody wants them. tasks B·H·splits; scratch: 64 floats and 16 bytes.
+ * One part of one head's context; the part that has the new token puts its key and value into the caches. Args: q k v keys values places
+ * keys′ values′ shares softmaxes | H C K splits c; tasks B·H·splits. With one split the share is y; otherwise it is not yet divided by its
+ * total, and softmaxes [B·H, splits, 2] tell its largest score and total. keys′ and values′ hold what keys and values do, and mostly are
+ * the same; 0: nobody wants them. scratch: 64 floats and 16 bytes.
  */
 export function cached_attention(args: usize, task: i32, scratch: usize): void {
   const H = arg(args, 10);

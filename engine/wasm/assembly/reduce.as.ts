@@ -66,7 +66,28 @@ function eachRow(kind: i32, x: usize, y: usize, rows: i32, n: i32): void {
 function largest(x: usize, y: usize, rows: i32, n: i32): void {
   for (let r = 0; r < rows; r++) {
     let best = 0;
-    for (let i = 1; i < n; i++) if (load<f32>(x + (<usize>i << 2)) > load<f32>(x + (<usize>best << 2))) best = i;
+    let most = load<f32>(x);
+    for (let i = 0; i < n; ) {
+      const at = x + (<usize>i << 2);
+      // sixteen at a time as long as none is larger
+      if (i + 16 <= n) {
+        const m = f32x4.splat(most);
+        const first = v128.or(f32x4.gt(v128.load(at), m), f32x4.gt(v128.load(at, 16), m));
+        const second = v128.or(f32x4.gt(v128.load(at, 32), m), f32x4.gt(v128.load(at, 48), m));
+        if (!v128.any_true(v128.or(first, second))) {
+          i += 16;
+          continue;
+        }
+      }
+      const end = min(n, i + 16);
+      for (; i < end; i++) {
+        const v = load<f32>(x + (<usize>i << 2));
+        if (v > most) {
+          most = v;
+          best = i;
+        }
+      }
+    }
     store<i32>(y + (<usize>r << 2), best);
     x += <usize>n << 2;
   }
