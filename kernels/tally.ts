@@ -60,7 +60,8 @@ export class CountedOperand {
   }
 }
 
-export type Outputs = readonly (NdArray | null)[];
+/** `written` tells how many elements, where the others lie there already. */
+export type Outputs = readonly ((NdArray & { readonly written?: number }) | null)[];
 
 /** A fused op with attributes and operands, its loops and its oracle; outputs are null where nobody reads them. */
 export interface CountedCase<A extends Attrs = Attrs> {
@@ -83,6 +84,6 @@ export function tallied({ inputs, loops }: CountedCase): { work: Work; outputs: 
   const tally = new Tally();
   const operands = inputs.map((data) => new CountedOperand(data));
   const outputs = loops(tally, operands);
-  const written = outputs.reduce((n, output) => n + (output?.data.length ?? 0), 0);
+  const written = outputs.reduce((n, output) => n + (output?.written ?? output?.data.length ?? 0), 0);
   return { work: { flops: tally.flops, exps: tally.exps, bytes: 4 * (operands.reduce((n, o) => n + o.elementsRead(), 0) + written) }, outputs };
 }

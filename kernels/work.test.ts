@@ -4,6 +4,7 @@ import { callFused } from '#engine/fused-op.ts';
 import { workOf } from '#engine/program-work.ts';
 import type { TensorSpec } from '#engine/tensor-spec.ts';
 import { countedCases as adamW } from './adamw/counted.ts';
+import { countedCases as cachedAttention } from './cached-attention/counted.ts';
 import { countedCases as attention } from './causal-attention/counted.ts';
 import { countedCases as conv } from './causal-conv/counted.ts';
 import { countedCases as embedding } from './embedding/counted.ts';
@@ -23,7 +24,7 @@ function captured({ op, attrs, inputs, used }: CountedCase) {
   }, specs);
 }
 
-describe.each(Object.entries({ adamW, attention, conv, crossEntropy, embedding, norm, scan, ssd }))('%s', (_, cases) => {
+describe.each(Object.entries({ adamW, attention, cachedAttention, conv, crossEntropy, embedding, norm, scan, ssd }))('%s', (_, cases) => {
   it.each(cases.map((test) => [test.name, test] as const))('%s', (_name, test) => {
     const { work, outputs } = tallied(test);
     const expected = test.oracle(test.inputs.map(({ shape, data }) => ({ shape, data: Float64Array.from(data) })));
