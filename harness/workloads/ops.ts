@@ -1,7 +1,7 @@
 /** Single operations at any shape, forward or with all gradients. Their operands live in the engine: what is timed is the op. */
 import { z } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
-import type { ProgramFunction, StateTensor, Tensors } from '#engine/engine.ts';
+import type { StateTensor, Tensors } from '#engine/engine.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { causalAttention } from '#kernels/causal-attention/op.ts';
 import { selectiveScan } from '#kernels/selective-scan/op.ts';
@@ -16,8 +16,8 @@ const direction = z.enum(['forward', 'forward-backward']).default('forward').des
 const batch = z.int().positive().default(1).describe('sequences B');
 const seqLen = z.int().positive().describe('tokens L of each');
 
-/** One element of a tensor: all of it has to be computed, and nearly nothing is fetched. */
-const glimpse = (t: Tensor): Tensor => tf.sum(tf.slice(tf.reshape(t, [-1]), [0], [1]));
+/** The sum of one element of each tensor: all of them have to be computed, and nearly nothing is launched and fetched besides. */
+const glimpse = (all: readonly Tensor[]): Tensor => all.map((t) => tf.slice(tf.reshape(t, [-1]), [0], [1])).reduce((a, b) => tf.add(a, b), tf.scalar(0));
 
 /** An op as a program: `f` of the operands, and for gradients a gradient `dy` of its result. */
 function opWorkload(about: {
@@ -43,15 +43,15 @@ function opWorkload(about: {
       return [y, ...gradients];
     },
   };
-  const outputs = (what: (t: Tensor) => Tensor): ProgramFunction => (_, state) => ({ outputs: Object.fromEntries(all[about.direction](state).map((t, i) => [String(i), what(t)])) });
+  const results = all[about.direction];
   return {
     appearance,
     tokens,
     stateBytes: null,
-    program: () => ({ state: { ...operands(), ...(about.direction === 'forward' ? {} : { dy: wave(result, { shift: 0.1 }) }) }, functions: { call: outputs(glimpse) } }),
+    program: () => ({ state: { ...operands(), ...(about.direction === 'forward' ? {} : { dy: wave(result, { shift: 0.1 }) }) }, functions: { call: (_, state) => ({ outputs: { glimpse: glimpse(results(state)) } }) } }),
     call: 'call',
     inputs: () => ({}),
-    counted: outputs((t) => t),
+    counted: (_, state) => ({ outputs: Object.fromEntries(results(state).map((t, i) => [String(i), t])) }),
     notes: [],
   };
 }
