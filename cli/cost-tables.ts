@@ -28,7 +28,7 @@ export function costTable(costs: readonly Cost[], names: readonly string[]): str
     if (cost.state !== 'done') return [names[i], cost.state, '', '', '', '', '', '', ''];
     const rates = ratesOf(cost, roofs.get(placeOf(cost)));
     const share = rates.roofShare === null ? '—' : `${percent(rates.roofShare)} of ${rates.boundBy}`;
-    return [names[i], milliseconds(cost.ms), cost.repetitions > 1 ? `${significant(cost.low)} – ${significant(cost.high)}` : '—', count(rates.tokensPerSecond), count(rates.flopsPerSecond), count(rates.bytesPerSecond), share, bytes(cost.stateBytes), bytes(cost.peakBytes)];
+    return [names[i], milliseconds(cost.ms), cost.repetitions > 1 ? `${milliseconds(cost.low)} – ${milliseconds(cost.high)}` : '—', count(rates.tokensPerSecond), count(rates.flopsPerSecond), count(rates.bytesPerSecond), share, bytes(cost.stateBytes), bytes(cost.peakBytes)];
   });
   return table(['what', 'time', 'spread', 'tokens/s', 'FLOP/s', 'bytes/s', 'of the roof', 'state', 'memory'], rows);
 }

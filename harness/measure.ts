@@ -20,17 +20,20 @@ import type { OpenWorkload, Workload } from './workloads/workload.ts';
 export interface MeasureOptions {
   readonly engine: Engine;
   readonly sweep?: string;
-  /** of sampling; warming up takes a quarter of it more */
+  /** of sampling */
   readonly seconds: number;
   readonly listener?: (event: MeasureEvent) => void;
 }
 
 /** samples, however long they take */
 const FEWEST = 5;
-/** of one sample: an idle GPU between short calls would lower its clock */
-const SAMPLE_MS = 4;
 /** calls in one sample at the most */
-const MOST_CALLS = 32;
+const MOST_CALLS = 256;
+/**
+ * Milliseconds of one sample, and of work before the first: a GPU raises its clock only under steady load, and lowers it when it has nothing to
+ * do for a moment; a processor needs no more than what its clock can resolve.
+ */
+const pace = { device: { sample: 20, warm: 300 }, host: { sample: 4, warm: 50 } };
 
 /** The workload of a measure, opened. Errors: E_NAME, E_CONFIG, E_SIZE. */
 export function openMeasure({ workload, options, precision }: Measure): OpenWorkload {
@@ -84,8 +87,8 @@ export async function measure(asked: Measure, { engine, sweep, seconds, listener
     const open = openMeasure(asked);
     const program = open.program();
     executable = engine.compile(program);
-    const taken = await sample(executable, open, seconds);
     const clock = about.device.features.includes('timestamps') ? ('device' as const) : ('host' as const);
+    const taken = await sample(executable, open, clock, seconds);
     record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, clock, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
   } catch (error) {
     record = { ...withoutSamples(asked, { ...about, outcome: ending(error) }), peakBytes: executable?.peakBytes() ?? 0 };
@@ -99,7 +102,7 @@ function specsOf(tensors: Readonly<Record<string, StateTensor>>): Record<string,
   return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, { shape: t.shape, dtype: t.dtype ?? specOf(t).dtype }]));
 }
 
-async function sample(executable: Executable, { call, inputs }: OpenWorkload, seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
+async function sample(executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
   let calls = 0;
   /** some calls close together: wall milliseconds, and those of the call alone where the engine tells them, of each */
   const run = async (together: number): Promise<{ wall: number; device: number | undefined }> => {
@@ -111,15 +114,12 @@ async function sample(executable: Executable, { call, inputs }: OpenWorkload, se
     return { wall, device: times.length === together ? times.reduce((a, b) => a + b, 0) / together : undefined };
   };
   const first = await run(1);
-
-  // until warm: caches, the clock of an idle GPU, code that the host's runtime still optimises
-  const alone: number[] = [];
-  const until = performance.now() + 250 * seconds;
-  do alone.push((await run(1)).wall);
-  while (performance.now() < until && alone.length < 1000);
-  const latencyMs = median(alone.slice(alone.length >> 1));
-  const together = Math.max(1, Math.min(MOST_CALLS, Math.floor(SAMPLE_MS / latencyMs)));
-  await run(together);
+  const alone = [];
+  for (const end = performance.now() + 50; alone.length < 3 || (performance.now() < end && alone.length < 100); ) alone.push((await run(1)).wall);
+  const latencyMs = median(alone);
+  const enough = (ms: number) => Math.max(1, Math.min(MOST_CALLS, Math.floor(pace[clock].sample / ms)));
+  let together = enough(latencyMs);
+  for (const end = performance.now() + pace[clock].warm; performance.now() < end; ) together = enough((await run(together)).wall);
 
   const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, retainSamples: true, throws: true });
   bench.add(call, async () => {
