@@ -48,7 +48,8 @@ const peerForms = {
   gemm: () => ['blas'],
   copy: () => ['copy'],
   'causal-attention': () => ['sdpa', 'plain'],
-  'selective-scan': ({ seqLen }) => [...(seqLen <= LONGEST_LOOP ? ['sequential'] : []), 'associative', ...(values.device === 'cuda' ? ['cuda'] : [])],
+  // the published loop indexes its tensors, which makes its gradient quadratic by accident; over unbound steps it is the same program
+  'selective-scan': ({ seqLen, direction }) => [...(seqLen <= LONGEST_LOOP ? ['sequential'] : []), ...(seqLen <= 512 && direction !== 'forward' ? ['indexed'] : []), 'associative', ...(values.device === 'cuda' ? ['cuda'] : [])],
   ssd: ({ form, seqLen }) => ({ chunked: ['einsum', 'tuned', ...(values.device === 'cuda' ? ['triton'] : [])], quadratic: ['quadratic'], linear: seqLen <= LONGEST_LOOP ? ['linear'] : [] })[form],
   'long-conv': () => ['fft'],
 };
