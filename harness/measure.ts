@@ -5,17 +5,18 @@
  */
 import { Bench } from 'tinybench';
 import { lookUp } from '#core/config.ts';
-import { median } from '#core/statistics.ts';
-import type { Engine, EngineDescription, Executable, StateTensor } from '#engine/engine.ts';
+import { mean, median } from '#core/statistics.ts';
+import type { Engine, EngineDescription, Executable, Results, StateTensor } from '#engine/engine.ts';
 import { workOf } from '#engine/program-work.ts';
 import { specOf, type TensorSpec } from '#engine/tensor-spec.ts';
+import { tf } from '#engine/tf.ts';
 import { measureId, type Measure, type Measurement } from '#results/measurement.ts';
 import { SCHEMA_VERSION } from '#results/record.ts';
 import { ending } from './ending.ts';
 import type { MeasureEvent } from './events.ts';
 import { codeVersion, fingerprint } from './fingerprint.ts';
 import { workloads } from './workloads/index.ts';
-import type { OpenWorkload, Workload } from './workloads/workload.ts';
+import { wave, type OpenWorkload, type Workload } from './workloads/workload.ts';
 
 export interface MeasureOptions {
   readonly engine: Engine;
@@ -29,6 +30,10 @@ export interface MeasureOptions {
 const FEWEST = 5;
 /** calls in one sample at the most */
 const MOST_CALLS = 256;
+/** calls that a GPU is given at once */
+const BATCH = 8;
+/** rows and columns of the matrices that keep a GPU at work */
+const FILLER = 2048;
 /**
  * Milliseconds of one sample, and of work before the first: a GPU raises its clock only under steady load, and lowers it when it has nothing to
  * do for a moment; a processor needs no more than what its clock can resolve.
@@ -88,7 +93,7 @@ export async function measure(asked: Measure, { engine, sweep, seconds, listener
     const program = open.program();
     executable = engine.compile(program);
     const clock = about.device.features.includes('timestamps') ? ('device' as const) : ('host' as const);
-    const taken = await sample(executable, open, clock, seconds);
+    const taken = await sample(engine, executable, open, clock, seconds);
     record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, clock, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
   } catch (error) {
     record = { ...withoutSamples(asked, { ...about, outcome: ending(error) }), peakBytes: executable?.peakBytes() ?? 0 };
@@ -102,16 +107,45 @@ function specsOf(tensors: Readonly<Record<string, StateTensor>>): Record<string,
   return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, { shape: t.shape, dtype: t.dtype ?? specOf(t).dtype }]));
 }
 
-async function sample(executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
+/**
+ * Keeps a GPU at work while the host prepares calls that are shorter than their preparation: without, its clock goes up and down between them.
+ * Returns a function that submits some milliseconds of matrix products; nobody times them.
+ */
+async function filler(engine: Engine): Promise<{ give: (ms: number) => void; dispose: () => void }> {
+  const a = wave([FILLER, FILLER]);
+  const executable = engine.compile({ state: { a, y: a }, functions: { call: (_, { a }) => ({ outputs: { some: tf.sum(tf.slice(tf.matMul(a, a), [0, 0], [1, 1])) } }) } });
+  const once = async () => {
+    const call = executable.run('call', {});
+    await call.read();
+    return (await call.milliseconds?.()) ?? Infinity;
+  };
+  await once();
+  const ms = Math.min(await once(), await once());
+  return {
+    give: (wanted) => {
+      let last: Results | undefined;
+      for (let i = 0; i < Math.ceil(wanted / ms); i++) last = executable.run('call', {});
+      // asking for results submits what is recorded
+      void last?.read();
+    },
+    dispose: () => executable.dispose(),
+  };
+}
+
+async function sample(engine: Engine, executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
   let calls = 0;
-  /** some calls close together: wall milliseconds, and those of the call alone where the engine tells them, of each */
-  const run = async (together: number): Promise<{ wall: number; device: number | undefined }> => {
+  /** some calls close together, each after `fill` milliseconds of other work for a GPU: wall milliseconds, and those of the call alone where the engine tells them, of each */
+  const run = async (together: number, fill?: () => void): Promise<{ wall: number; own: number }> => {
     const began = performance.now();
-    const results = Array.from({ length: together }, () => executable.run(call, inputs(calls++)));
+    const results: Results[] = [];
+    while (results.length < together) {
+      fill?.();
+      for (let i = 0; i < Math.min(BATCH, together); i++) results.push(executable.run(call, inputs(calls++)));
+    }
     for (const r of results) await r.read();
-    const wall = (performance.now() - began) / together;
+    const wall = (performance.now() - began) / results.length;
     const times = await Promise.all(results.flatMap((r) => r.milliseconds?.() ?? []));
-    return { wall, device: times.length === together ? times.reduce((a, b) => a + b, 0) / together : undefined };
+    return { wall, own: times.length === results.length ? mean(times) : wall };
   };
   const first = await run(1);
   const alone = [];
@@ -119,17 +153,29 @@ async function sample(executable: Executable, { call, inputs }: OpenWorkload, cl
   const latencyMs = median(alone);
   const enough = (ms: number) => Math.max(1, Math.min(MOST_CALLS, Math.floor(pace[clock].sample / ms)));
   let together = enough(latencyMs);
-  for (const end = performance.now() + pace[clock].warm; performance.now() < end; ) together = enough((await run(together)).wall);
 
-  const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, retainSamples: true, throws: true });
-  bench.add(call, async () => {
-    const { wall, device } = await run(together);
-    return { overriddenDuration: device ?? wall, overriddenIterationCost: together * wall };
-  });
-  const [task] = await bench.run();
-  const { result } = task;
-  if (result.state !== 'completed') throw new Error(`the benchmark ended as ${result.state}`);
-  return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), firstMs: first.wall, latencyMs };
+  const fillers = clock === 'device' && !engine.describe().features.includes('software') ? await filler(engine) : undefined;
+  try {
+    let fill: (() => void) | undefined;
+    for (const end = performance.now() + pace[clock].warm; performance.now() < end; ) {
+      const { wall, own } = await run(together, fill);
+      together = enough(fillers === undefined ? wall : own);
+      // what a batch of calls takes the host longer to prepare than the GPU to do
+      if (fillers !== undefined) fill = () => fillers.give(Math.min(20, Math.max(0, latencyMs - own) * Math.min(BATCH, together)));
+    }
+    const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, retainSamples: true, throws: true });
+    bench.add(call, async () => {
+      const began = performance.now();
+      const { own } = await run(together, fill);
+      return { overriddenDuration: own, overriddenIterationCost: performance.now() - began };
+    });
+    const [task] = await bench.run();
+    const { result } = task;
+    if (result.state !== 'completed') throw new Error(`the benchmark ended as ${result.state}`);
+    return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), firstMs: first.wall, latencyMs };
+  } finally {
+    fillers?.dispose();
+  }
 }
 
 /** Names with how often each occurs, in the order of their first. */
