@@ -13,10 +13,14 @@ const ENOUGH = 16384;
 /** a segment is not shorter */
 const SHORTEST = 64;
 
-/** As many segments as make the GPU busy, each a whole number of `unit` steps. */
-function segmentsOf({ B, L, E, N }: ScanSizes, unit: number): Segments {
+/** workgroups that make a GPU busy */
+const BUSY = 1024;
+
+/** As many segments as make the GPU busy, each a whole number of `unit` steps; `workgroups` run for each where it is not a few channels and states to one. */
+function segmentsOf({ B, L, E, N }: ScanSizes, unit: number, workgroups = BUSY): Segments {
   const invocations = B * E * Math.ceil(N / 8);
-  const wanted = invocations >= ENOUGH ? 1 : Math.max(1, Math.min(Math.ceil((4 * ENOUGH) / invocations), Math.floor(L / SHORTEST)));
+  const few = Math.max(invocations >= ENOUGH ? 1 : Math.ceil((4 * ENOUGH) / invocations), Math.ceil(BUSY / workgroups));
+  const wanted = Math.max(1, Math.min(few, Math.floor(L / SHORTEST)));
   const steps = Math.ceil(L / wanted / unit) * unit;
   return { count: Math.ceil(L / steps), steps };
 }
@@ -88,10 +92,11 @@ export function selectiveScanGradientWebgpu(lowering: WebgpuLowering, attrs: Sca
     starts = lowering.buffer(B, sizes.chunks, N, E);
     forward(lowering, scanned, chunk, { starts });
   }
-  const segments = segmentsOf(sizes, chunk);
+  const { shares: count } = blocksInTurn(sizes);
+  // with many states a workgroup takes many blocks of channels in turn, and few of them run for a segment
+  const segments = segmentsOf(sizes, chunk, B * count);
   const entry = segmentEntries(lowering, { sizes, segments, reverse: true, x: dy, delta, a, b: c });
   const [dx, dDelta, da, db, dc, dd] = outputs.map(wanted);
-  const { shares: count } = blocksInTurn(sizes);
   const sums: ShareSum[] = [];
   let words = 0;
   /** room for `count` shares of an output */
