@@ -12,12 +12,13 @@ import { cases as attention } from '../dist/kernels/causal-attention/cases.js';
 import { cases as conv } from '../dist/kernels/causal-conv/cases.js';
 import { cases as embedding } from '../dist/kernels/embedding/cases.js';
 import { cases as head } from '../dist/kernels/labelled-cross-entropy/cases.js';
+import { cases as longConv } from '../dist/kernels/long-conv/cases.js';
 import { cases as norms } from '../dist/kernels/rms-norm/cases.js';
 import { cases as scan, tiledCases as longScans } from '../dist/kernels/selective-scan/cases.js';
 import { cases as ssd } from '../dist/kernels/ssd/cases.js';
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });
-const ops = { adamw, 'causal-attention': attention, 'causal-conv': conv, embedding, 'labelled-cross-entropy': head, 'rms-norm': norms, 'selective-scan': [...scan, ...longScans], ssd };
+const ops = { adamw, 'causal-attention': attention, 'causal-conv': conv, embedding, 'labelled-cross-entropy': head, 'long-conv': longConv, 'rms-norm': norms, 'selective-scan': [...scan, ...longScans], ssd };
 const forms = await gpuForms();
 if (forms.length === 0) {
   process.stderr.write('no WebGPU adapter\n');

@@ -66,6 +66,7 @@ describe('a measurement on the WASM engine', () => {
     launch: {},
     'causal-attention': { batch: 2, seqLen: 33, heads: 2, headDim: 8, direction: 'forward-backward' },
     'selective-scan': { batch: 2, seqLen: 33, channels: 8, dState: 4, direction: 'forward-backward' },
+    'long-conv': { batch: 2, seqLen: 33, channels: 5, direction: 'forward-backward' },
     'naive-scan': { batch: 2, seqLen: 9, channels: 8, dState: 4, direction: 'forward-backward' },
     ssd: { batch: 2, seqLen: 33, heads: 2, headDim: 8, dState: 4, direction: 'forward-backward' },
     prefill: { model: 'attention', dModel: 16, seqLen: 8, vocabSize: 32, batch: 2 },

@@ -10,6 +10,7 @@ import { countedCases as conv } from './causal-conv/counted.ts';
 import { countedCases as embedding } from './embedding/counted.ts';
 import { rmsRatio } from './judge.ts';
 import { countedCases as crossEntropy } from './labelled-cross-entropy/counted.ts';
+import { countedCases as longConv } from './long-conv/counted.ts';
 import { countedCases as norm } from './rms-norm/counted.ts';
 import { countedCases as scan } from './selective-scan/counted.ts';
 import { countedCases as ssd } from './ssd/counted.ts';
@@ -24,7 +25,7 @@ function captured({ op, attrs, inputs, used }: CountedCase) {
   }, specs);
 }
 
-describe.each(Object.entries({ adamW, attention, cachedAttention, conv, crossEntropy, embedding, norm, scan, ssd }))('%s', (_, cases) => {
+describe.each(Object.entries({ adamW, attention, cachedAttention, conv, crossEntropy, embedding, longConv, norm, scan, ssd }))('%s', (_, cases) => {
   it.each(cases.map((test) => [test.name, test] as const))('%s', (_name, test) => {
     const { work, outputs } = tallied(test);
     const expected = test.oracle(test.inputs.map(({ shape, data }) => ({ shape, data: Float64Array.from(data) })));

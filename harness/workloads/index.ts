@@ -1,7 +1,7 @@
 /** The table of workloads. */
 import { table } from '#core/config.ts';
 import { decodeWorkload, prefillWorkload } from './inference.ts';
-import { causalAttentionWorkload, naiveScanWorkload, selectiveScanWorkload, ssdWorkload } from './ops.ts';
+import { causalAttentionWorkload, longConvWorkload, naiveScanWorkload, selectiveScanWorkload, ssdWorkload } from './ops.ts';
 import { copyWorkload, gemmWorkload, launchWorkload } from './roofs.ts';
 import { trainWorkload } from './train.ts';
 
@@ -11,6 +11,7 @@ export const workloads = table({
   launch: launchWorkload,
   'causal-attention': causalAttentionWorkload,
   'selective-scan': selectiveScanWorkload,
+  'long-conv': longConvWorkload,
   'naive-scan': naiveScanWorkload,
   ssd: ssdWorkload,
   train: trainWorkload,

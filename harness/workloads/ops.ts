@@ -4,6 +4,7 @@ import { RecallbenchError } from '#core/errors.ts';
 import type { StateTensor, Tensors } from '#engine/engine.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { causalAttention } from '#kernels/causal-attention/op.ts';
+import { longConv } from '#kernels/long-conv/op.ts';
 import { selectiveScan } from '#kernels/selective-scan/op.ts';
 import { ssd } from '#kernels/ssd/op.ts';
 import { attention } from '#models/attention.ts';
@@ -96,6 +97,22 @@ export const selectiveScanWorkload = defineWorkload({
 function scanOperands(B: number, L: number, E: number, N: number): Record<string, StateTensor> {
   return { x: wave([B, L, E]), delta: wave([B, L, E], step), a: wave([E, N], decayRate), b: wave([B, L, N]), c: wave([B, L, N]), d: wave([E]) };
 }
+
+export const longConvWorkload = defineWorkload({
+  name: 'long-conv',
+  summary: 'causal convolution with a filter as long as the sequence, by FFT: what Hyena and H3 run',
+  kind: 'op',
+  config: z.strictObject({ batch, seqLen, channels: z.int().positive().describe('channels C'), direction }),
+  open: ({ batch: B, seqLen: L, channels: C, direction: to }) =>
+    opWorkload({
+      appearance: { label: 'Long convolution (FFT)', order: 15, color: '#D55E00', marker: 'triangle' },
+      direction: to,
+      tokens: B * L,
+      operands: () => ({ u: wave([B, L, C]), h: wave([L, C], { scale: 0.1 }) }),
+      result: [B, L, C],
+      f: ({ u, h }) => longConv(u, h),
+    }),
+});
 
 /** Tokens from which on a graph with several nodes for each is too large to be captured. */
 const MOST_STEPS = 4096;
