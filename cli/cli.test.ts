@@ -85,7 +85,7 @@ interface SweepResult {
 describe.concurrent('looking around', () => {
   test('list --json has every section, and every entry its options', async () => {
     const all = await json<Record<string, { name: string; summary: string; options: { name: string; type: string }[] }[]>>(['list']);
-    expect(Object.keys(all)).toEqual(['tasks', 'models', 'engines', 'sweeps', 'figures']);
+    expect(Object.keys(all)).toEqual(['tasks', 'models', 'engines', 'sweeps', 'throughputs', 'workloads', 'figures']);
     for (const entries of Object.values(all)) {
       expect(entries.length).toBeGreaterThan(0);
       for (const e of entries) expect(e).toEqual(expect.objectContaining({ name: expect.any(String), summary: expect.any(String), options: expect.any(Array) }));

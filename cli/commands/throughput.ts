@@ -7,7 +7,7 @@ import type { Point } from '#results/point.ts';
 import { engineOptions, PRECISION, PRECISIONS } from '../engine-flags.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { print, printJson, remark } from '../output.ts';
-import { figureFolder, readSpec } from '../spec.ts';
+import { readSpec } from '../spec.ts';
 import { assignments, real, whole, word } from '../values.ts';
 
 interface Flags {
@@ -18,7 +18,6 @@ interface Flags {
   seconds?: number;
   only?: Record<string, string>;
   out?: string;
-  report?: string;
   dryRun?: true;
   json?: true;
 }
@@ -131,7 +130,6 @@ export function configure(command: Command): void {
     .option('--seconds <s>', 'of sampling for each measurement (default: what the preset says)', real('--seconds', { above: 0, max: 3600 }))
     .option('--only <key=value,…>', 'only the measures that have this value, such as workload=ssd or options.seqLen=4096; may be given again', assignments('--only'))
     .option('--out <store.jsonl>', 'the store (default: runs/throughput-<name>.jsonl); what is in it is not measured again')
-    .option('--report <dir>', 'where the figures go (default: a folder named like the store)')
     .option('--dry-run', 'show what would be measured, and measure nothing')
     .action(throughput)
     .addHelpText(

@@ -1,6 +1,6 @@
 /** The causal long convolution of Hyena and H3, by a fast Fourier transform. */
 import { RecallbenchError } from '#core/errors.ts';
-import { callFused, type Attrs, type FusedOp, type Operand, type WasmLowering } from '#engine/fused-op.ts';
+import { callFused, type FusedOp, type Operand, type WasmLowering } from '#engine/fused-op.ts';
 import type { TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { partials, sumPartials } from '../partial-sums.ts';
@@ -34,26 +34,25 @@ function check(inputs: readonly TensorSpec[]): TensorSpec[] {
   return [u];
 }
 
-/** Channels of a task are counted in groups of four; these are as many as a cache line or two holds of a row. */
-const MOST_GROUPS = 4;
-/** Bytes that the spectra of one operand may take in a task, as long as a group fits. */
-const ROOM = 2 ** 23;
-/** bytes of a group's element, and what keeps the groups of a task off each other's places in the cache */
-const ELEMENT = 32;
+/** Channels of a task are counted in groups of four; so many that a task reads some neighbouring cache lines of a row. */
+const MOST_GROUPS = 16;
+/** Bytes that the columns of one operand may take in a task, as long as one group fits. */
+const ROOM = 2 ** 22;
+/** bytes between columns, and between spectra; see wasm.as.ts */
 const GAP = 320;
-/** bytes of a row of zeros, and of one that takes what is thrown away */
-const SPARE = 2 * 16 * MOST_GROUPS;
 /** entries of the table of roots that a task makes */
 const ROOTS_PER_TASK = 1024;
 
 /** How the work is cut: a task has some groups of channels, and all sequences or, where groups are few, a part of them. */
 function division({ B, C, N }: LongConvSizes) {
   const all = Math.ceil(C / 4);
-  let groups = Math.max(1, Math.min(MOST_GROUPS, Math.floor(ROOM / (ELEMENT * N)), all));
+  let groups = Math.max(1, Math.min(MOST_GROUPS, Math.floor(ROOM / (16 * N)), all));
   while (groups > 1 && Math.ceil(all / groups) < 8) groups--;
   const blocks = Math.ceil(all / groups);
   const sequences = Math.ceil(B / Math.max(1, Math.floor(8 / blocks)));
-  return { groups, sequences, parts: Math.ceil(B / sequences), blocks, operandBytes: groups * (ELEMENT * N + GAP) };
+  /** bytes of scratch for `columns` operands, as many spectra in use, and `kept` spectra that stay while sequences go by */
+  const scratch = (columns: number, spectra: number, kept: number) => columns * groups * (16 * N + GAP) + (spectra + kept * (sequences === 1 ? 1 : groups)) * (32 * N + GAP);
+  return { groups, sequences, parts: Math.ceil(B / sequences), blocks, scratch };
 }
 
 /** The table of roots that a transform of N points takes; see long_conv_roots. */
@@ -65,7 +64,7 @@ function rootsOf(lowering: WasmLowering, N: number): Operand {
   return roots;
 }
 
-export const longConvOp: FusedOp<Attrs> = {
+export const longConvOp: FusedOp = {
   name: 'LongConv',
   outputs: (inputs) => check(inputs),
   portable: longConvPortable,
@@ -78,9 +77,9 @@ export const longConvOp: FusedOp<Attrs> = {
     const { inputs, outputs } = lowering;
     const sizes = longConvSizes(inputs[0]);
     const { B, L, C, N } = sizes;
-    const { groups, sequences, parts, blocks, operandBytes } = division(sizes);
+    const { groups, sequences, parts, blocks, scratch } = division(sizes);
     const roots = rootsOf(lowering, N);
-    lowering.dispatch('long_conv', blocks * parts, [...inputs, ...outputs, roots, B, L, C, N, groups, sequences], SPARE + 2 * operandBytes);
+    lowering.dispatch('long_conv', blocks * parts, [...inputs, ...outputs, roots, B, L, C, N, groups, sequences], scratch(2, 1, 1));
   },
   webgpu: longConvWebgpu,
 };
@@ -95,10 +94,10 @@ export const longConvGradientOp: FusedOp<Attrs> = {
     const { inputs, outputs: [du, dh] } = lowering;
     const sizes = longConvSizes(inputs[0]);
     const { B, L, C, N } = sizes;
-    const { groups, sequences, parts, blocks, operandBytes } = division(sizes);
+    const { groups, sequences, parts, blocks, scratch } = division(sizes);
     const roots = rootsOf(lowering, N);
     const shares = partials(lowering, parts, dh);
-    lowering.dispatch('long_conv_gradient', blocks * parts, [...inputs, du, shares, roots, B, L, C, N, groups, sequences], SPARE + 4 * operandBytes);
+    lowering.dispatch('long_conv_gradient', blocks * parts, [...inputs, du, shares, roots, B, L, C, N, groups, sequences], scratch(3, 2, 2));
     sumPartials(lowering, shares, parts, dh);
   },
   webgpu: longConvGradientWebgpu,
