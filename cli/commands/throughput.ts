@@ -64,7 +64,7 @@ async function run(spec: Throughput, missing: readonly (PlannedMeasure & { reado
 }
 
 async function throughput(name: string, flags: Flags): Promise<void> {
-  const [{ throughputs }, { parseThroughput, expandThroughput }, { openStore, checkWritable, describeProblem }, { only }, { costNames, costTable, exponentTable, failedCosts }, costs, { openMeasure }, { finished }, { checkFigures }] = await Promise.all([
+  const [{ throughputs }, { parseThroughput, expandThroughput }, { openStore, checkWritable, describeProblem }, { only }, { costNames, costTable, exponentTable, failedCosts }, costs, { openMeasure }, { finished }] = await Promise.all([
     import('#harness/throughputs/index.ts'),
     import('#harness/throughput.ts'),
     import('#results/store.ts'),
@@ -73,11 +73,9 @@ async function throughput(name: string, flags: Flags): Promise<void> {
     import('#results/costs.ts'),
     import('#harness/measure.ts'),
     import('#harness/launch.ts'),
-    import('../figures.ts'),
   ]);
   const given = readSpec(name, { kind: 'throughput', presets: throughputs, parse: parseThroughput, example: '{"name":"mine","grids":[{"base":{"workload":"ssd","options":{"heads":4,"dState":64}},"axes":[{"options.seqLen":[512,1024]}]}]}' });
   const spec: Throughput = { ...given, ...(flags.repetitions === undefined ? {} : { repetitions: flags.repetitions }), ...(flags.seconds === undefined ? {} : { seconds: flags.seconds }) };
-  checkFigures(spec.figures ?? []);
   const place = await placeFor(flags);
   const all = only(expandThroughput(spec, place), ({ measure }) => measure, flags.only ?? {});
   const planned = all.map((p) => ({ ...p, appearance: openMeasure(p.measure).appearance }));

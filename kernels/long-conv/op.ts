@@ -85,7 +85,7 @@ export const longConvOp: FusedOp = {
 };
 
 /** dy, u, h → du, dh. */
-export const longConvGradientOp: FusedOp<Attrs> = {
+export const longConvGradientOp: FusedOp = {
   name: 'LongConvGradient',
   outputs: (inputs) => inputs.slice(1),
   portable: longConvGradientPortable,
