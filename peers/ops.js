@@ -5,7 +5,7 @@
 //                       [--repetitions 3] [--seconds 0.3] [--out runs/peers.jsonl]
 //
 // Every repetition measures each op at each shape by us, then by every form that PyTorch has of it (peers/torch_ops.py); what the
-// store has is not measured again. Then: recallbench report time-vs-length --from runs/peers.jsonl
+// store has is not measured again.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
