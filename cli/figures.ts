@@ -1,9 +1,8 @@
-/** Figures from records to files. */
+/** Figures from what stores hold to files. */
 import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
-import type { FigureOptions } from '#reports/figure.ts';
+import type { FigureOptions, Stored } from '#reports/figure.ts';
 import { figures } from '#reports/index.ts';
-import type { RunRecord } from '#results/record.ts';
 
 export interface Drawn {
   /** paths */
@@ -23,13 +22,13 @@ export interface Drawing {
   readonly options?: FigureOptions;
 }
 
-/** Draws the figures of these names, or all; those without data are skipped. Throws E_CONFIG on an unknown format, E_OUTPUT. */
-export async function drawFigures(names: readonly string[] | undefined, records: readonly RunRecord[], { folder, formats, options }: Drawing): Promise<Drawn> {
+/** Draws the figures of these names, or all of what there is; those without data are skipped. Throws E_CONFIG on an unknown format, E_OUTPUT. */
+export async function drawFigures(names: readonly string[] | undefined, stored: Stored, { folder, formats, options }: Drawing): Promise<Drawn> {
   const { writeFigure } = await import('#reports/write.ts');
   const drawn: Drawn = { written: [], skipped: [] };
-  for (const name of names ?? Object.keys(figures)) {
+  for (const name of names ?? Object.values(figures).flatMap((kind) => ((kind.of === 'runs' ? stored.records : stored.measurements).length > 0 ? [kind.name] : []))) {
     try {
-      const figure = lookUp(figures, 'figure', name).build(records, options);
+      const figure = lookUp(figures, 'figure', name).build(stored, options);
       drawn.written.push(...writeFigure(figure, folder, formats));
     } catch (error) {
       if (!(error instanceof RecallbenchError) || error.code !== 'E_STORE') throw error;

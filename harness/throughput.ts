@@ -18,6 +18,8 @@ export const throughputSchema = z.strictObject({
   grids: z.union([grids, z.strictObject({ cpu: grids, gpu: grids })]),
   /** measure a matrix product, a copy and an empty call as well, which bound all others */
   roofs: z.boolean().default(true),
+  /** figures to draw from the results; all that have data when left out */
+  figures: z.array(z.string()).optional(),
 });
 export type ThroughputInput = z.input<typeof throughputSchema>;
 export type Throughput = z.output<typeof throughputSchema>;

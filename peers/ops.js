@@ -114,7 +114,7 @@ async function theirs(ours, form) {
     kernels: [],
     work: counted,
     peakBytes: answer.peakBytes ?? 0,
-    device: fingerprint({ engine: 'pytorch', adapter: answer.device ?? description.adapter, ...(values.device === 'cpu' && { threads }), precision: values.dtype, features: [], versions: { torch: answer.torch ?? 'unknown' } }),
+    device: fingerprint({ engine: 'pytorch', adapter: values.device === 'cpu' ? description.adapter : (answer.device ?? description.adapter), ...(values.device === 'cpu' && { threads }), precision: values.dtype, features: [], versions: { torch: answer.torch ?? 'unknown' } }),
     finishedAt: new Date().toISOString(),
   });
 }

@@ -3,25 +3,26 @@
  * paper (arXiv 2405.21060, §9.1).
  */
 import { canonicalJson } from '#core/content-id.ts';
-import { cellsOf, sliceValues, type Slice } from '#results/query.ts';
+import { cellsOf, sliceValues, type Cell, type Slice } from '#results/query.ts';
 import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, list, notesOf, whyFailed } from './caption.ts';
 import type { Figure, FigureKind, Mark, Panel } from './figure.ts';
 import { looksOf } from './look.ts';
 import { describeMixtures, mixturesOf, nameIn, type Mixture } from './mixture.ts';
-import { nameSeries, type Naming } from './naming.ts';
+import { cellTraits, nameSeries, type Naming } from './naming.ts';
 import { select } from './selection.ts';
 import { formatNumber } from './ticks.ts';
 
 export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
   name: 'accuracy-vs-width',
   summary: 'test accuracy against model width, one line per mixer and state size, one panel per test length',
-  build(records, options = {}): Figure {
+  of: 'runs',
+  build({ records }, options = {}): Figure {
     const cells = cellsOf(select('accuracy-vs-width', records, options));
     const mixtures = mixturesOf(cells);
     const places = mixtures.flatMap((mixture) => placesOf(mixture, options.slice?.['seqLen']));
     const mixtureOf = new Map(mixtures.flatMap((mixture) => mixture.cells.map((cell) => [cell, mixture.key])));
-    const naming = nameSeries(cells, (cell) => canonicalJson([mixtureOf.get(cell)!, cell.point.dModel]));
+    const naming = nameSeries(cells, cellTraits, (cell) => canonicalJson([mixtureOf.get(cell)!, cell.point.dModel]));
     const looks = looksOf(naming.families);
     const widths = [...new Set(cells.map((cell) => cell.point.dModel))].sort((a, b) => a - b);
     const names = naming.families.flatMap((family) => family.variants);
@@ -56,7 +57,7 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
 };
 
 /** "Based (d=256)": the widths at which a series has no records; one name for a family that lacks the same in all of its series. */
-function absentFrom(mixture: Mixture, naming: Naming, widths: readonly number[]): string[] {
+function absentFrom(mixture: Mixture, naming: Naming<Cell>, widths: readonly number[]): string[] {
   const say = (name: string, absent: string) => `${name}${mixture.title === '' ? '' : ` at ${mixture.title}`} (d=${absent})`;
   return naming.families.flatMap(({ appearance, variants }) => {
     const absent = variants.map((name) => widths.filter((width) => !mixture.cells.some((cell) => naming.nameOf(cell) === name && cell.point.dModel === width)).join(', '));

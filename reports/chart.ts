@@ -2,7 +2,7 @@
 import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, Scale } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import type { Axis, Mark, Panel, Series } from './figure.ts';
+import type { Axis, Look, Mark, Panel, Series } from './figure.ts';
 import { fontFamily } from './font.ts';
 import { mix } from './look.ts';
 import { formatTicks, ticksOf, type Domain } from './ticks.ts';
@@ -15,9 +15,10 @@ export const ink = { text: '#222222', faint: '#5a5a5a', grid: '#e4e4e4', axis: '
 export interface Place {
   width: number;
   height: number;
-  /** pixels left of, right of and below the plot; Chart.js cuts off what of an axis reaches farther */
+  /** pixels around the plot; Chart.js cuts off what of an axis reaches farther */
   left: number;
   right: number;
+  top: number;
   bottom: number;
   x: Domain;
   y: Domain;
@@ -37,7 +38,7 @@ const MARKERS_ON_CROWDED = 8;
 export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter'> {
   const family = fontFamily();
   const plotWidth = place.width - place.left - place.right;
-  const plotHeight = place.height - place.bottom;
+  const plotHeight = place.height - place.top - place.bottom;
   const font = (size: number, weight: 'normal' | 600 = 'normal') => ({ family, size, weight });
   const axis = (which: 'x' | 'y', of: Axis, domain: Domain, most: number, labels: boolean, title: boolean) => ({
     type: of.scale === 'linear' ? ('linear' as const) : ('logarithmic' as const),
@@ -75,7 +76,7 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
       responsive: false,
       events: [],
       devicePixelRatio: 1,
-      layout: { padding: { right: place.right }, autoPadding: false },
+      layout: { padding: { right: place.right, top: place.top }, autoPadding: false },
       plugins: { legend: { display: false }, tooltip: { enabled: false }, title: { display: false } },
       scales: {
         x: axis('x', panel.x, place.x, Math.max(2, Math.floor(plotWidth / tickRoom[panel.x.unit])), true, place.xTitle) as never,
@@ -97,7 +98,7 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
     clip: false as const,
     order: -place,
     borderColor: look.color,
-    pointStyle: look.marker as PointStyle,
+    pointStyle: pointStyle(look),
     pointBorderColor: look.color,
     pointBorderWidth: 1.4,
   };
@@ -109,10 +110,10 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
     {
       ...shared,
       data: points(line),
-      showLine: true,
+      showLine: series.scattered !== true,
       borderWidth: every > 1 ? 0.75 * sizes.line : sizes.line,
       borderDash: look.dash,
-      pointRadius: line.map((_, i) => (i % every === first ? radius : 0)),
+      pointRadius: look.marker === 'none' ? 0 : line.map((_, i) => (series.scattered || i % every === first ? radius : 0)),
       pointBackgroundColor: look.filled ? look.color : ink.paper,
     },
     {
@@ -124,6 +125,11 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
       pointBackgroundColor: ink.paper,
     },
   ];
+}
+
+/** The marker of a look, for Chart.js. */
+export function pointStyle({ marker }: Look): PointStyle {
+  return marker === 'none' ? false : (marker as PointStyle);
 }
 
 function radiusAt(place: number): number {
@@ -163,7 +169,7 @@ function whiskers(all: readonly Series[]): Plugin {
   };
 }
 
-/** Crossed circles on the x axis, side by side where several series failed at one place. */
+/** Crossed circles on the x axis, one above the other where several series failed at one place. */
 function failures(all: readonly Series[]): Plugin {
   return {
     id: 'failures',
@@ -172,7 +178,7 @@ function failures(all: readonly Series[]): Plugin {
       for (const series of all) for (const mark of series.failed) at.set(mark.x, [...(at.get(mark.x) ?? []), series.look.color]);
       for (const [x, colors] of at) {
         const middle = chart.scales['x'].getPixelForValue(x);
-        colors.forEach((color, i) => drawFailure(chart.ctx, middle + (i - (colors.length - 1) / 2) * 11, chart.chartArea.bottom, color));
+        colors.forEach((color, i) => drawFailure(chart.ctx, middle, chart.chartArea.bottom - 11 * i, color));
       }
     },
   };
@@ -239,14 +245,15 @@ function labels(all: readonly Series[], family: string): Plugin {
 
 /** The boxes that the markers, whiskers and lines of a series cover. */
 function inkOf(chart: Chart, series: Series): Box[] {
+  const { look } = series;
   const around = ({ x, y }: { x: number; y: number }, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
   const line = series.marks.filter((mark) => !mark.aside).map((mark) => pixel(chart, mark));
-  const along = line.slice(1).flatMap((to, i) => {
+  const along = (series.scattered ? [] : line.slice(1)).flatMap((to, i) => {
     const from = line[i];
     const n = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / 4);
     return Array.from({ length: n }, (_, j) => around({ x: from.x + ((to.x - from.x) * j) / n, y: from.y + ((to.y - from.y) * j) / n }, 2));
   });
-  const markers = series.marks.map((mark) => around(pixel(chart, mark), sizes.radius));
+  const markers = look.marker === 'none' ? [] : series.marks.map((mark) => around(pixel(chart, mark), sizes.radius));
   const whiskers = series.marks.flatMap(({ x, low, high, aside }) => {
     if (low === undefined || high === undefined || aside) return [];
     const [bottom, top] = [pixel(chart, { x, y: low }), pixel(chart, { x, y: high })];

@@ -1,7 +1,8 @@
 /**
- * A figure as plain data: what is drawn, in numbers and words, and nothing of how. A report is a pure function
- * records → Figure; `draw.ts` and `csv.ts` turn a figure into files.
+ * A figure as plain data: what is drawn, in numbers and words, and nothing of how. A report is a pure function from what
+ * stores hold to a Figure; `draw.ts` and `csv.ts` turn a figure into files.
  */
+import type { Measurement } from '#results/measurement.ts';
 import type { RunRecord } from '#results/record.ts';
 import type { Slice } from '#results/query.ts';
 
@@ -47,8 +48,9 @@ export interface Series {
   /** its name in the legend; series of one name share an entry, and should share a look */
   name: string;
   look: Look;
-  /** joined by a line in this order */
+  /** joined by a line in this order, unless they are scattered */
   marks: Mark[];
+  scattered?: boolean;
   /** what belongs on the line and has no value */
   failed: FailedMark[];
 }
@@ -57,7 +59,7 @@ export interface Series {
 export interface Look {
   /** #rrggbb */
   color: string;
-  /** Chart.js point style */
+  /** Chart.js point style; "none" for a bare line */
   marker: string;
   filled: boolean;
   /** lengths of dashes and gaps in pixels; empty is a solid line */
@@ -89,14 +91,22 @@ export interface FailedMark {
 export interface FigureOptions {
   /** only this task */
   task?: string;
-  /** only records of this sweep */
+  /** only what this sweep asked for */
   sweep?: string;
-  /** only these models */
+  /** only these models; ops go by the name of the workload */
   models?: readonly string[];
   /** accuracy at these slices of the test, not over all of them: `{ seqLen: 512 }` */
   slice?: Slice;
+  /** published numbers beside the measured ones, named as such */
+  anchors?: boolean;
   /** instead of the figure's own title */
   title?: string;
+}
+
+/** What stores hold. */
+export interface Stored {
+  readonly records: readonly RunRecord[];
+  readonly measurements: readonly Measurement[];
 }
 
 /** One entry of the table of figures. */
@@ -104,6 +114,8 @@ export interface FigureKind<N extends string = string> {
   name: N;
   /** one line for `recallbench list figures` */
   summary: string;
-  /** Throws E_STORE, with the command that makes them, when there are no records to draw. */
-  build(records: readonly RunRecord[], options?: FigureOptions): Figure;
+  /** what it shows: trained models, or what things cost */
+  of: 'runs' | 'costs';
+  /** Throws E_STORE, with the command that makes it, when there is nothing to draw. */
+  build(stored: Stored, options?: FigureOptions): Figure;
 }

@@ -5,7 +5,8 @@ import { createCanvas, loadImage } from '@napi-rs/canvas';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RecallbenchError } from '#core/errors.ts';
 import { rng } from '#core/random.ts';
-import { madeUpRecord } from '#results/made-up.ts';
+import { madeUpMeasurement, madeUpRecord } from '#results/made-up.ts';
+import type { Measurement } from '#results/measurement.ts';
 import type { Appearance, OutcomeState, RunRecord } from '#results/record.ts';
 import { drawCsv } from './csv.ts';
 import { drawPng, drawSvg } from './draw.ts';
@@ -61,8 +62,48 @@ function madeUpSweep(): RunRecord[] {
   return records;
 }
 
+/** Figure 10 of the Mamba-2 paper and decoding in small, made up: three repetitions, one cell without memory, roofs and a peer. */
+function madeUpCosts(): Measurement[] {
+  const ops = { 'causal-attention': { label: 'Causal attention', order: 0, color: '#0072B2', marker: 'circle' }, 'selective-scan': { label: 'Selective scan', order: 10, color: '#D55E00', marker: 'triangle' }, ssd: { label: 'SSD, chunked', order: 20, color: '#009E73', marker: 'rect' } };
+  const models = { attention: ops['causal-attention'], mamba2: ops.ssd };
+  const all: Measurement[] = [];
+  for (const repetition of [0, 1, 2]) {
+    const add = (workload: string, appearance: Appearance, options: Record<string, unknown>, ms: number, more: Partial<Parameters<typeof madeUpMeasurement>[0]> = {}) =>
+      all.push(madeUpMeasurement({ measure: { workload, options, engine: 'wasm', threads: 2, repetition, ...more.measure }, samples: [0.95, 1, 1.05].map((f) => f * ms * (1 + 0.1 * repetition)), appearance, tokens: 1024, ...more }));
+    const grey = { label: 'roof', order: 90, color: '#777777', marker: 'rect' };
+    add('gemm', grey, { size: 1024 }, 20, { work: { flops: 2 * 1024 ** 3, exps: 0, bytes: 12 * 1024 ** 2 } });
+    add('copy', grey, { elements: 2 ** 24 }, 4, { work: { flops: 0, exps: 0, bytes: 2 ** 27 } });
+    add('launch', grey, {}, 0.05);
+    for (const direction of ['forward', 'forward-backward']) {
+      const times = direction === 'forward' ? 1 : 3;
+      for (const seqLen of [512, 2048, 8192]) {
+        const work = { flops: 1e4 * seqLen ** 2, exps: 0, bytes: 1e4 * seqLen };
+        const full = seqLen === 8192 && direction !== 'forward';
+        add('causal-attention', ops['causal-attention'], { batch: 1, seqLen, heads: 4, direction }, times * 4e-6 * seqLen ** 2, { work, ...(full ? { state: 'out-of-memory', reason: 'no room', samples: [] } : {}) });
+        for (const dState of [16, 64]) {
+          add('selective-scan', ops['selective-scan'], { batch: 1, seqLen, channels: 256, dState, direction }, times * 1e-4 * seqLen * dState, { work });
+          add('ssd', ops.ssd, { batch: 1, seqLen, heads: 4, dState, direction }, times * 4e-3 * seqLen * (dState / 16) ** 0.3, { work, peakBytes: 1000 * seqLen });
+        }
+      }
+    }
+    add('causal-attention', { ...ops['causal-attention'], label: 'Causal attention — PyTorch, sdpa', order: 0.5 }, { batch: 1, seqLen: 512, heads: 4, direction: 'forward', implementation: 'sdpa' }, 2, { adapter: 'no device', measure: { workload: 'causal-attention', options: { batch: 1, seqLen: 512, heads: 4, direction: 'forward', implementation: 'sdpa' }, engine: 'pytorch', threads: 2, repetition } });
+    for (const [model, appearance] of Object.entries(models)) {
+      const stateful = { model, modelOptions: model === 'mamba2' ? { dState: 64 } : {}, dModel: 64, layers: 2 };
+      const bytes = (n: number) => (model === 'attention' ? 1024 * n : 65_536);
+      for (const context of [256, 1024, 4096]) add('decode', { ...appearance, label: model }, { ...stateful, batch: 1, context }, 0.2 + (model === 'attention' ? context / 4096 : 0), { stateBytes: bytes(context), tokens: 1 });
+      for (const batch of [4, 16]) add('decode', { ...appearance, label: model }, { ...stateful, batch, context: 1024 }, 0.2 * batch ** 0.5, { stateBytes: bytes(1024), tokens: batch });
+      for (const seqLen of [256, 1024]) add('prefill', { ...appearance, label: model }, { ...stateful, batch: 1, seqLen }, seqLen / 100, { stateBytes: bytes(seqLen), tokens: seqLen });
+      for (const seqLen of [64, 256]) add('train', { ...appearance, label: model }, { ...stateful, batch: 4096 / seqLen, seqLen, pairs: 8 }, 30, { tokens: 4096 });
+    }
+  }
+  return all;
+}
+
 const records = madeUpSweep();
-const built = Object.values(figures).map((kind) => [kind.name, kind.build(records)] as const);
+const measurements = madeUpCosts();
+const stored = { records, measurements };
+const built = Object.values(figures).map((kind) => [kind.name, kind.build(stored, { anchors: true })] as const);
+const of = (what: 'runs' | 'costs') => built.filter(([name]) => figures[name].of === what);
 
 let dir = '';
 beforeAll(() => {
@@ -89,27 +130,15 @@ describe.each(built)('%s', (name, figure) => {
   });
 
   test('is the same file again, whatever the order of the records', () => {
-    const again = figures[name].build(records.toReversed());
+    const again = figures[name].build({ records: records.toReversed(), measurements: measurements.toReversed() }, { anchors: true });
     expect(again).toEqual(figure);
     expect(drawSvg(again)).toBe(drawSvg(figure));
     expect(drawCsv(again)).toBe(drawCsv(figure));
   });
 
-  test('states device, precision, seeds, budget, the choice of the learning rate and what is missing', () => {
-    const words = figure.caption.join(' ');
-    expect(words).toContain('no device (made-up, fp32)');
-    expect(words).toMatch(/seed/);
-    expect(words).toMatch(/1,024–2,048 steps a run \(4\.19–8\.39 million tokens\)/);
-    expect(words).toMatch(/validation split, from 1e-3, 0\.01\./);
-    expect(words).toContain('recallbench 0.0.0');
-    const notes = figure.notes.join(' ');
-    expect(notes).toContain('No finished run: Mamba (N=16), d=128, length 512 (diverged).');
-    expect(notes).toMatch(/did not finish: 5 crashed/);
-  });
-
   test('has a look for every series that tells it apart without colour', () => {
     const looks = new Map(figure.panels.flatMap((panel) => panel.series.map((s) => [s.name, `${s.look.marker} ${s.look.filled} ${s.look.dash.join()}`])));
-    expect(looks.size).toBeGreaterThan(2);
+    expect(looks.size).toBeGreaterThan(1);
     expect(new Set(looks.values()).size).toBe(looks.size);
   });
 
@@ -130,16 +159,54 @@ describe.each(built)('%s', (name, figure) => {
     const failed = figure.panels.flatMap((panel) => panel.series.flatMap((series) => series.failed));
     expect(lines.length).toBe(1 + marksOf(figure).length + failed.length);
     const columns = lines[0].split(',');
-    for (const column of ['panel', 'series', 'x', 'y', 'low', 'high', 'outcome', 'lr', 'dModel', 'stateBytes']) expect(columns).toContain(column);
+    for (const column of ['panel', 'series', 'x', 'y', 'low', 'high', 'outcome']) expect(columns).toContain(column);
     for (const { x, y } of marksOf(figure)) expect(drawCsv(figure)).toContain(`,${x},${y},`);
+  });
+});
+
+describe.each(of('runs'))('%s', (name, figure) => {
+  test('states device, precision, seeds, budget, the choice of the learning rate and what is missing', () => {
+    const words = figure.caption.join(' ');
+    expect(words).toContain('no device (made-up, fp32)');
+    expect(words).toMatch(/seed/);
+    expect(words).toMatch(/1,024–2,048 steps a run \(4\.19–8\.39 million tokens\)/);
+    expect(words).toMatch(/validation split, from 1e-3, 0\.01\./);
+    expect(words).toContain('recallbench 0.0.0');
+    const notes = figure.notes.join(' ');
+    expect(notes).toContain('No finished run: Mamba (N=16), d=128, length 512 (diverged).');
+    expect(notes).toMatch(/did not finish: 5 crashed/);
   });
 
   test('without records says which command makes them', () => {
     const { build } = figures[name];
-    expect(() => build([])).toThrow(/E_STORE.*recallbench sweep/);
-    expect(() => build(records, { task: 'copying' })).toThrow(/E_STORE.*none of 92 records is of task copying.*tasks: mqar/);
-    expect(() => build(records.filter((r) => r.outcome.state === 'diverged'))).toThrow(/E_STORE.*none of 4 runs finished \(diverged\)/);
-    expect(() => build(records, { slice: { seqLen: 7 } })).toThrow(/E_CONFIG.*no record has a test slice.*256/);
+    expect(() => build({ records: [], measurements: [] })).toThrow(/E_STORE.*recallbench sweep/);
+    expect(() => build({ records, measurements: [] }, { task: 'copying' })).toThrow(/E_STORE.*none of 92 records is of task copying.*tasks: mqar/);
+    expect(() => build({ records: records.filter((r) => r.outcome.state === 'diverged'), measurements: [] })).toThrow(/E_STORE.*none of 4 runs finished \(diverged\)/);
+    expect(() => build({ records, measurements: [] }, { slice: { seqLen: 7 } })).toThrow(/E_CONFIG.*no record has a test slice.*256/);
+  });
+});
+
+describe.each(of('costs'))('%s', (name, figure) => {
+  test('states device, precision, threads, clock, repetitions, shapes and what is missing', () => {
+    const words = figure.caption.join(' ');
+    expect(words).toMatch(/no device \(wasm, fp32, 2 threads\).* by wall time: medians of 3 interleaved repetitions/);
+    expect(words).toMatch(/Shapes: /);
+    expect(words).toContain('recallbench 0.0.0');
+    if (name === 'time-vs-length') expect(figure.notes).toEqual(['No measurement: Causal attention at 8,192, forward and backward (out-of-memory).']);
+  });
+
+  test('shows the time, the kernels and the sizes behind every mark in the CSV', () => {
+    const [head, ...lines] = drawCsv(figure).trimEnd().split('\n');
+    for (const column of ['workload', 'engine', 'adapter', 'precision', 'clock', 'ms', 'repetitions', 'kernels', 'peakBytes']) expect(head.split(',')).toContain(column);
+    expect(lines.length).toBe(marksOf(figure).length + figure.panels.flatMap((p) => p.series.flatMap((s) => s.failed)).length);
+  });
+
+  test('without measurements says which command takes them', () => {
+    const { build } = figures[name];
+    expect(() => build({ records, measurements: [] })).toThrow(/E_STORE.*no measurements.*recallbench throughput/);
+    expect(() => build(stored, { models: ['nobody'] })).toThrow(/E_STORE/);
+    const none = measurements.map((m) => ({ ...m, samples: [], outcome: { state: 'crashed' as const } }));
+    expect(() => build({ records, measurements: none })).toThrow(/E_STORE/);
   });
 });
 
@@ -160,7 +227,7 @@ function inkOf(pixels: Uint8ClampedArray): number {
 
 describe('the figures', () => {
   test('recall-vs-state joins all sizes of a mixer, best on validation where states are equal', () => {
-    const figure = figures['recall-vs-state'].build(records);
+    const figure = figures['recall-vs-state'].build({ records, measurements: [] });
     expect(figure.panels.map((p) => p.title)).toEqual(['length 256', 'length 512']);
     const [first, second] = figure.panels;
     expect(first.series.map((s) => s.name)).toEqual(['Attention', 'Mamba', 'Mamba-2']);
@@ -174,7 +241,7 @@ describe('the figures', () => {
   });
 
   test('accuracy-vs-width has a panel a length, a line a state size, and lists what was never run', () => {
-    const figure = figures['accuracy-vs-width'].build(records);
+    const figure = figures['accuracy-vs-width'].build({ records, measurements: [] });
     expect(figure.panels[0].series.map((s) => s.name)).toEqual(['Attention', 'Mamba (N=16)', 'Mamba-2 (N=16)', 'Mamba-2 (N=64)']);
     expect(figure.panels[0].series[0].marks.map((m) => m.x)).toEqual([32, 64, 128]);
     expect(figure.notes.join(' ')).toContain('No records: Mamba-2 (N=64) at length 512 (d=128).');
@@ -184,19 +251,19 @@ describe('the figures', () => {
   test('accuracy-vs-width splits a mixture of lengths into panels', () => {
     const mixed = [32, 64].map((dModel) => madeUpRecord({ point: { model: 'mamba2', dModel, test: [64, 128, 1024].map((seqLen) => ({ options: { seqLen, pairs: 4 }, examples: 10 })) }, appearance: appearances['mamba2'] }));
     const titles = (of: Figure) => of.panels.map((panel) => panel.title);
-    expect(titles(figures['accuracy-vs-width'].build(mixed))).toEqual(['length 64', 'length 128', 'length 1,024']);
-    expect(titles(figures['accuracy-vs-width'].build(mixed, { slice: { seqLen: 128 } }))).toEqual(['length 128']);
-    expect(figures['recall-vs-state'].build(mixed, { slice: { seqLen: 128 } }).panels[0].y.label).toBe('Test accuracy at seqLen 128');
+    expect(titles(figures['accuracy-vs-width'].build({ records: mixed, measurements: [] }))).toEqual(['length 64', 'length 128', 'length 1,024']);
+    expect(titles(figures['accuracy-vs-width'].build({ records: mixed, measurements: [] }, { slice: { seqLen: 128 } }))).toEqual(['length 128']);
+    expect(figures['recall-vs-state'].build({ records: mixed, measurements: [] }, { slice: { seqLen: 128 } }).panels[0].y.label).toBe('Test accuracy at seqLen 128');
   });
 
   test('cells that would stand for one another get names that differ', () => {
     const two = [1, 2].flatMap((layers) => [32, 64].map((dModel) => madeUpRecord({ point: { model: 'mamba2', dModel, layers, modelOptions: { dState: 16, headDim: dModel } }, appearance: appearances['mamba2'] })));
     // headDim follows the width and needs no name
-    expect(figures['accuracy-vs-width'].build(two).panels[0].series.map((s) => s.name)).toEqual(['Mamba-2 (N=16, layers=1)', 'Mamba-2 (N=16, layers=2)']);
+    expect(figures['accuracy-vs-width'].build({ records: two, measurements: [] }).panels[0].series.map((s) => s.name)).toEqual(['Mamba-2 (N=16, layers=1)', 'Mamba-2 (N=16, layers=2)']);
   });
 
   test('learning-curves draws the runs at the chosen learning rate, accuracy above loss', () => {
-    const figure = figures['learning-curves'].build(records, { models: ['mamba2', 'attention'] });
+    const figure = figures['learning-curves'].build({ records, measurements: [] }, { models: ['mamba2', 'attention'] });
     expect(figure.panels.map((p) => [p.title, p.y.label])).toEqual([
       ['length 256', 'Validation accuracy'],
       ['length 512', 'Validation accuracy'],
@@ -209,7 +276,7 @@ describe('the figures', () => {
 
   test('one seed has no bars and says so; text of users is drawn and escaped', () => {
     const one = records.filter((r) => r.point.seed === 0).map((r) => ({ ...r, appearance: { ...r.appearance, label: `<${r.appearance.label}> & "β, ≥"`, color: 'red' } }));
-    const figure = figures['accuracy-vs-width'].build(one, { title: 'A < B & Größe' });
+    const figure = figures['accuracy-vs-width'].build({ records: one, measurements: [] }, { title: 'A < B & Größe' });
     expect(marksOf(figure).every((mark) => mark.low === undefined)).toBe(true);
     expect(figure.caption.join(' ')).toContain('One seed a point, so no error bars.');
     expect(drawSvg(figure)).toContain('<title>A &lt; B &amp; Größe</title>');
@@ -217,8 +284,75 @@ describe('the figures', () => {
   });
 });
 
+describe('the figures of costs', () => {
+  const figureOf = (name: keyof typeof figures, anchors = false) => figures[name].build(stored, { anchors });
+  const panelsOf = (figure: Figure) => figure.panels.map((p) => [p.title, p.y.label]);
+  const seriesOf = (figure: Figure, panel: number, name: string) => figure.panels[panel].series.find((s) => s.name === name)!;
+
+  test('time-vs-length has a line an op, its slope, and says where SSD passes attention', () => {
+    const figure = figureOf('time-vs-length');
+    expect(figure.panels.map((p) => p.title)).toEqual(['Forward', 'Forward and backward']);
+    const attention = seriesOf(figure, 0, 'Causal attention');
+    expect(attention.marks.map((m) => m.x)).toEqual([512, 2048, 8192]);
+    expect(attention.marks.at(-1)).toMatchObject({ label: 'slope 2.00', facts: { slope: 2 } });
+    expect(attention.marks[0]).toMatchObject({ y: 4e-6 * 512 ** 2 * 1.1, low: 4e-6 * 512 ** 2, high: 4e-6 * 512 ** 2 * 1.2 });
+    expect(seriesOf(figure, 1, 'Causal attention').failed).toMatchObject([{ x: 8192, why: 'out-of-memory' }]);
+    const one = figures['time-vs-length'].build({ records, measurements: measurements.filter((m) => m.measure.options['dState'] !== 64) });
+    expect(one.caption.join(' ')).toContain('Forward: SSD takes less time than attention from length 2,048 on, 8.19 times less at 8,192.');
+  });
+
+  test('published numbers are drawn when asked for, as published and on their device, and relative ones on what is measured', () => {
+    expect(figureOf('time-vs-length').panels.flatMap((p) => p.series).some((s) => s.name.startsWith('Published'))).toBe(false);
+    const figure = figureOf('time-vs-length', true);
+    const published = figure.panels[0].series.filter((s) => s.name.startsWith('Published'));
+    expect(published.map((s) => s.name)).toEqual(['Published: SSD of the Mamba-2 paper (A100)', 'Published: five Triton kernels (H100)', 'Published: one Triton kernel (H100)']);
+    expect(published[0].marks).toMatchObject([{ x: 2048, y: 4e-6 * 2048 ** 2 * 1.1 }]);
+    expect(published[1].marks).toMatchObject([{ x: 4096, y: 0.34 }, { x: 65536, y: 5.92 }]);
+    expect(figure.caption.join(' ')).toMatch(/Published, not measured here: five Triton kernels .*bf16 \(H100; .*\)/);
+    expect(figure.panels[1].series.some((s) => s.name.startsWith('Published'))).toBe(false);
+  });
+
+  test('time-vs-state has a line an op over N, attention across, and the published range at N=64', () => {
+    const figure = figures['time-vs-state'].build({ records, measurements: measurements.filter((m) => m.measure.options['seqLen'] === 2048) }, { anchors: true });
+    expect(panelsOf(figure)).toEqual([['Forward', 'Time (ms)'], ['Forward and backward', 'Time (ms)']]);
+    expect(figure.panels[0].series.map((s) => s.name)).toEqual(['Selective scan', 'SSD, chunked', 'Causal attention (no N)', 'Published: SSD of the Mamba-2 paper (A100)']);
+    expect(seriesOf(figure, 0, 'Causal attention (no N)').marks.map((m) => m.x)).toEqual([16, 64]);
+    const scan = seriesOf(figure, 0, 'Selective scan').marks[1].y;
+    expect(figure.panels[0].series[3].marks).toMatchObject([{ x: 64, y: scan / 4, low: scan / 8, high: scan / 2 }]);
+  });
+
+  test('decode-latency shows context, batch and the time to first token; memory shows what is carried', () => {
+    expect(panelsOf(figureOf('decode-latency'))).toEqual([['Batch 1', 'Time of a decoding step (ms)'], ['Context 1,024', 'Time of a decoding step (ms)'], ['Reading the prompt', 'Time to first token (ms)']]);
+    const memory = figureOf('memory-vs-length');
+    expect(panelsOf(memory).slice(0, 2)).toEqual([['Decoding', 'State of a sequence'], ['Decoding', 'Device memory']]);
+    expect(seriesOf(memory, 0, 'attention').marks.map((m) => m.y)).toEqual([256, 1024, 4096].map((n) => 1024 * n));
+    expect(seriesOf(memory, 0, 'mamba2 (N=64)').marks.map((m) => m.y)).toEqual([65536, 65536, 65536]);
+  });
+
+  test('tokens-per-second is tokens over time', () => {
+    const figure = figureOf('tokens-per-second');
+    expect(figure.panels.map((p) => p.title)).toEqual(['Training, width 64', 'Prefill, width 64', 'Decoding, width 64']);
+    expect(seriesOf(figure, 0, 'attention').marks[0].y).toBeCloseTo(4096 / 0.033, 6);
+  });
+
+  test('roofline stands under the roofs of its own place, and leaves out places without roofs', () => {
+    const figure = figureOf('roofline');
+    expect(figure.panels.map((p) => p.title)).toEqual(['wasm, fp32, 2 threads: 35.3 GB/s, 113 GFLOP/s']);
+    const roof = figure.panels[0].series.at(-1)!;
+    expect(Math.max(...roof.marks.map((m) => m.y))).toBeCloseTo((2 * 1024 ** 3) / 0.019, -3);
+    expect(figure.panels[0].series.filter((s) => s.scattered).map((s) => s.name)).toEqual(['Causal attention', 'Selective scan', 'SSD, chunked']);
+  });
+
+  test('the same op on two engines has two lines', () => {
+    const both = [...measurements, ...measurements.map((m) => ({ ...m, id: `${m.id}-gpu`, measure: { workload: m.measure.workload, options: m.measure.options, engine: 'webgpu', precision: 'mixed' as const, repetition: m.measure.repetition } }))];
+    const names = figures['time-vs-length'].build({ records, measurements: both }).panels[0].series.map((s) => s.name);
+    expect(names).toContain('Causal attention (wasm, 2 threads)');
+    expect(names).toContain('Causal attention (webgpu, mixed)');
+  });
+});
+
 describe('writing', () => {
-  const figure = figures['recall-vs-state'].build(records);
+  const figure = figures['recall-vs-state'].build({ records, measurements: [] });
 
   test('gives the files asked for, whole, and nothing else', () => {
     const to = join(dir, 'new', 'folder');

@@ -11,7 +11,7 @@ import { captionOf, notesOf } from './caption.ts';
 import type { Axis, Figure, FigureKind, Mark, Panel, Series } from './figure.ts';
 import { looksOf } from './look.ts';
 import { describeMixtures, mixturesOf, nameIn } from './mixture.ts';
-import { nameSeries } from './naming.ts';
+import { cellTraits, nameSeries } from './naming.ts';
 import { select } from './selection.ts';
 
 const lossAxis: Axis = { label: 'Training loss (nats)', scale: 'linear', unit: 'number', min: 0 };
@@ -22,7 +22,8 @@ const CROWD = 8;
 export const learningCurves: FigureKind<'learning-curves'> = {
   name: 'learning-curves',
   summary: 'validation accuracy and training loss against steps, for the runs at the chosen learning rates',
-  build(records, options = {}): Figure {
+  of: 'runs',
+  build({ records }, options = {}): Figure {
     const cells = cellsOf(select('learning-curves', records, options));
     const mixtures = mixturesOf(cells);
     const chosen = mixtures.map((mixture) => {
@@ -31,7 +32,7 @@ export const learningCurves: FigureKind<'learning-curves'> = {
     });
     const all = chosen.flatMap(({ drawn }) => drawn);
     const mixtureOf = new Map(chosen.flatMap(({ mixture, drawn }) => drawn.map((cell) => [cell, mixture.key])));
-    const naming = nameSeries(all, (cell) => canonicalJson(mixtureOf.get(cell as DoneCell)!), ['dState', 'dModel']);
+    const naming = nameSeries(all, cellTraits, (cell) => canonicalJson(mixtureOf.get(cell)!), ['dState', 'dModel']);
     const looks = looksOf(naming.families);
     const names = naming.families.flatMap((family) => family.variants);
 

@@ -1,14 +1,15 @@
 /** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
-import type { PointStyle } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { drawFailure, ink, sizes } from './chart.ts';
+import { drawFailure, ink, pointStyle, sizes } from './chart.ts';
 import type { Figure, Look } from './figure.ts';
 
 export interface LegendEntry {
   name: string;
   /** absent for the mark of what failed */
   look?: Look;
+  /** a marker without a line */
+  scattered?: boolean;
   /** from the left edge, and the row */
   x: number;
   row: number;
@@ -22,16 +23,16 @@ export const ROW_HEIGHT = 20;
 
 /** The entries of a figure's series and, if anything failed, of the failed mark, set in rows. */
 export function legendOf(figure: Figure, width: number, widthOf: (text: string) => number): LegendEntry[] {
-  const looks = new Map<string, Look | undefined>();
+  const looks = new Map<string, Pick<LegendEntry, 'look' | 'scattered'>>();
   const all = figure.panels.flatMap((panel) => panel.series);
-  for (const series of all) looks.set(series.name, series.look);
-  if (all.some((series) => series.failed.length > 0)) looks.set('no finished run', undefined);
+  for (const { name, look, scattered } of all) looks.set(name, { look, ...(scattered ? { scattered } : {}) });
+  if (all.some((series) => series.failed.length > 0)) looks.set('no result', {});
   const entries: LegendEntry[] = [];
   let [x, row] = [0, 0];
-  for (const [name, look] of looks) {
-    const length = keyWidth(look) + GAP + widthOf(name);
+  for (const [name, key] of looks) {
+    const length = keyWidth(key) + GAP + widthOf(name);
     if (x > 0 && x + length > width) [x, row] = [0, row + 1];
-    entries.push({ name, ...(look === undefined ? {} : { look }), x, row });
+    entries.push({ name, ...key, x, row });
     x += length + BETWEEN;
   }
   return entries;
@@ -42,34 +43,36 @@ export function drawLegend(ctx: SKRSContext2D, entries: readonly LegendEntry[], 
   ctx.save();
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
-  for (const { name, look, x, row } of entries) {
+  for (const { name, look, scattered, x, row } of entries) {
     const [at, y] = [left + x, top + (row + 0.5) * ROW_HEIGHT];
     if (look === undefined) drawFailure(ctx, at + FAILED_KEY / 2, y, ink.axis);
-    else drawKey(ctx, look, at, y);
+    else drawKey(ctx, look, at, y, scattered);
     ctx.fillStyle = ink.text;
-    ctx.fillText(name, at + keyWidth(look) + GAP, y + 0.5);
+    ctx.fillText(name, at + keyWidth({ look, scattered }) + GAP, y + 0.5);
   }
   ctx.restore();
 }
 
-function keyWidth(look: Look | undefined): number {
-  return look === undefined ? FAILED_KEY : KEY;
+function keyWidth({ look, scattered }: { look?: Look | undefined; scattered?: boolean | undefined }): number {
+  return look === undefined || scattered ? FAILED_KEY : KEY;
 }
 
-function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number): void {
+function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number, scattered = false): void {
   ctx.save();
   ctx.strokeStyle = look.color;
   ctx.lineWidth = sizes.line;
   ctx.setLineDash(look.dash);
   ctx.lineDashOffset = (look.dash[0] ?? 0) / 2 - KEY / 2 + 10 * look.dash.reduce((a, b) => a + b, 0); // a dash in the middle
-  ctx.beginPath();
-  ctx.moveTo(x, y);
-  ctx.lineTo(x + KEY, y);
-  ctx.stroke();
+  if (!scattered) {
+    ctx.beginPath();
+    ctx.moveTo(x, y);
+    ctx.lineTo(x + KEY, y);
+    ctx.stroke();
+  }
   ctx.setLineDash([]);
   ctx.lineDashOffset = 0;
   ctx.lineWidth = 1.4;
   ctx.fillStyle = look.filled ? look.color : ink.paper;
-  drawPoint(ctx, { pointStyle: look.marker as PointStyle, radius: sizes.radius, borderWidth: 1.4 }, x + KEY / 2, y);
+  if (look.marker !== 'none') drawPoint(ctx, { pointStyle: pointStyle(look), radius: sizes.radius, borderWidth: 1.4 }, x + (scattered ? FAILED_KEY : KEY) / 2, y);
   ctx.restore();
 }

@@ -1,4 +1,4 @@
-/** Names for cells: as short as possible, and different wherever two cells would stand for one another. */
+/** Names for series: as short as possible, and different wherever two things would stand for one another. */
 import { canonicalJson, contentId } from '#core/content-id.ts';
 import { compareAppearance, type Cell, type CellPoint } from '#results/query.ts';
 import type { Appearance } from '#results/record.ts';
@@ -10,54 +10,54 @@ export function cellName(cell: Cell): string {
   return `${withOptions(cell.appearance.label, stateOf(cell.point))}, d=${cell.point.dModel}`;
 }
 
+/** Everything that may tell two things of a label apart, flat. */
+export type Traits = Readonly<Record<string, unknown>>;
+
 /** Series names and the families that they form. */
-export interface Naming {
-  nameOf(cell: Cell): string;
+export interface Naming<T> {
+  nameOf(item: T): string;
   families: Family[];
 }
 
 /**
- * Names series by label and the options `always` that it has, "Mamba-2 (N=64)". Where cells of one name would share a place (`at` gives equal
- * texts for them) the options in which they differ join the name of every series of that label.
+ * Names series by label and the traits `always` that it has, "Mamba-2 (N=64)". Where things of one name would share a place (`at` gives equal
+ * texts for them) the traits in which they differ join the name of every series of that label.
  */
-export function nameSeries(cells: readonly Cell[], at: (cell: Cell) => string, always: readonly string[] = ['dState']): Naming {
+export function nameSeries<T extends { readonly appearance: Appearance }>(items: readonly T[], traitsOf: (item: T) => Traits, at: (item: T) => string, always: readonly string[] = ['dState']): Naming<T> {
   const appearances = new Map<string, Appearance>();
-  const names = new Map<Cell, string>();
+  const names = new Map<T, string>();
   const families: Family[] = [];
-  for (const cell of cells) appearances.set(cell.appearance.label, cell.appearance);
+  for (const item of items) appearances.set(item.appearance.label, item.appearance);
   for (const [label, appearance] of appearances) {
-    const own = cells.filter((cell) => cell.appearance.label === label);
-    const keys = distinguishing(own, at, always);
+    const own = items.filter((item) => item.appearance.label === label).map((item) => ({ item, traits: traitsOf(item), place: at(item) }));
+    const keys = distinguishing(own, always);
     const variants = new Map<string, unknown[]>();
-    for (const cell of own) {
-      const all = optionsOf(cell.point);
-      const shown = keys.filter((key) => all[key] !== undefined);
-      const name = withOptions(label, Object.fromEntries(shown.map((key) => [key, all[key]])));
-      names.set(cell, name);
-      variants.set(name, keys.map((key) => all[key]));
+    for (const { item, traits } of own) {
+      const shown = keys.filter((key) => traits[key] !== undefined);
+      const name = withOptions(label, Object.fromEntries(shown.map((key) => [key, traits[key]])));
+      names.set(item, name);
+      variants.set(name, keys.map((key) => traits[key]));
     }
     const sorted = [...variants].sort(([, a], [, b]) => compareValues(a, b));
     families.push({ appearance, variants: sorted.map(([name]) => name) });
   }
   families.sort((a, b) => compareAppearance(a.appearance, b.appearance));
-  return { nameOf: (cell) => names.get(cell)!, families };
+  return { nameOf: (item) => names.get(item)!, families };
 }
 
-/** The options that keep cells of one label apart wherever they share a place, and `always` those. */
-function distinguishing(cells: readonly Cell[], at: (cell: Cell) => string, always: readonly string[]): string[] {
-  const keys = always.filter((key) => cells.some((cell) => optionsOf(cell.point)[key] !== undefined));
+/** The traits that keep things of one label apart wherever they share a place, and `always` those. */
+function distinguishing(items: readonly { readonly traits: Traits; readonly place: string }[], always: readonly string[]): string[] {
+  const keys = always.filter((key) => items.some(({ traits }) => traits[key] !== undefined));
   for (;;) {
-    const places = new Map<string, Cell[]>();
-    for (const cell of cells) {
-      const all = optionsOf(cell.point);
-      const place = canonicalJson([at(cell), keys.map((key) => all[key] ?? null)]);
-      places.set(place, [...(places.get(place) ?? []), cell]);
+    const places = new Map<string, Traits[]>();
+    for (const { traits, place } of items) {
+      const key = canonicalJson([place, keys.map((k) => traits[k] ?? null)]);
+      places.set(key, [...(places.get(key) ?? []), traits]);
     }
     const differing = new Set<string>();
     for (const group of places.values()) {
-      const options = group.map((cell) => optionsOf(cell.point));
-      for (const key of new Set(options.flatMap((o) => Object.keys(o)))) {
-        if (new Set(options.map((o) => canonicalJson(o[key] ?? null))).size > 1) differing.add(key);
+      for (const key of new Set(group.flatMap((traits) => Object.keys(traits)))) {
+        if (new Set(group.map((traits) => canonicalJson(traits[key] ?? null))).size > 1) differing.add(key);
       }
     }
     if (differing.size === 0) return keys;
@@ -65,9 +65,8 @@ function distinguishing(cells: readonly Cell[], at: (cell: Cell) => string, alwa
   }
 }
 
-/** Everything in a point that may tell two cells of a label apart, flat. */
-function optionsOf(point: CellPoint): Record<string, unknown> {
-  const { modelOptions, ...rest } = point;
+/** What may tell two cells of a label apart. */
+export function cellTraits({ point: { modelOptions, ...rest } }: Cell): Traits {
   return { ...rest, ...modelOptions };
 }
 
@@ -77,9 +76,10 @@ function stateOf(point: CellPoint): Record<string, unknown> {
 }
 
 /** `label (N=64, headDim=32)`; a label that has an option in brackets already keeps them. */
-function withOptions(label: string, options: Record<string, unknown>): string {
+export function withOptions(label: string, options: Record<string, unknown>): string {
   const words = Object.entries(options)
-    .map(([key, value]) => `${shortNames[key] ?? key}=${word(value)}`)
+    // a place is a word of its own
+    .map(([key, value]) => (key === 'on' ? word(value) : `${shortNames[key] ?? key}=${word(value)}`))
     .filter((w) => !label.includes(w));
   return words.length === 0 ? label : `${label} (${words.join(', ')})`;
 }

@@ -29,6 +29,8 @@ const MARGIN = 16;
 const GUTTER = 18;
 /** room for the half of a number that stands at the end of an axis */
 const OVERHANG = 26;
+/** and of one at the upper end */
+const ABOVE = 8;
 /** what of it the margin does not give at the right end of the page */
 const END = 8;
 const ROW_GAP = 16;
@@ -90,11 +92,12 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
     const own = yLabels[i] ? left : OVERHANG;
     return {
       x0: MARGIN + left + column * (plotWidth + gutter) - own,
-      y0: top + titled,
+      y0: top + titled - ABOVE,
       width: own + plotWidth + OVERHANG,
-      height: plotHeight + bottom,
+      height: ABOVE + plotHeight + bottom,
       left: own,
       right: OVERHANG,
+      top: ABOVE,
       bottom,
       x: domains[i].x,
       y: domains[i].y,
@@ -134,7 +137,7 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
               ctx.font = `600 ${sizes.text}px ${family}`;
               ctx.fillStyle = ink.text;
               ctx.textAlign = 'center';
-              if (!panel.untitled) ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 - PANEL_TITLE / 2 - 2);
+              if (!panel.untitled) ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 + ABOVE - PANEL_TITLE / 2 - 2);
               drawInside(chart, chartOf(panel, place), place);
             });
             drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, ink.faint, MARGIN, captionTop, sizes.caption * LINE);

@@ -14,7 +14,8 @@ import { select } from './selection.ts';
 export const recallVsState: FigureKind<'recall-vs-state'> = {
   name: 'recall-vs-state',
   summary: 'test accuracy against decoding state in bytes, one line per mixer, one panel per test mixture',
-  build(records, options = {}) {
+  of: 'runs',
+  build({ records }, options = {}) {
     const cells = cellsOf(select('recall-vs-state', records, options));
     const labels = new Map(cells.map((cell) => [cell.appearance.label, cell.appearance]));
     const looks = looksOf([...labels].map(([label, appearance]) => ({ appearance, variants: [label] })));

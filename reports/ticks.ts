@@ -34,6 +34,10 @@ export function ticksOf(axis: Axis, domain: Domain, most: number): number[] {
   const base = axis.scale === 'log2' ? 2 : 10;
   const first = Math.ceil(Math.log(domain.min) / Math.log(base) - 1e-9);
   const last = Math.floor(Math.log(domain.max) / Math.log(base) + 1e-9);
+  const powersOfTen = Array.from({ length: last - first + 3 }, (_, i) => 10 ** (first - 1 + i));
+  // with hardly a power of ten between the ends, their halves and fifths too
+  const between = powersOfTen.flatMap((p) => [1, 2, 5].map((f) => Number((f * p).toPrecision(12)))).filter(within);
+  if (base === 10 && last - first < 2 && between.length > 1 && between.length <= most) return between;
   // every 1st, 2nd, 3rd … power, counted from the 0th so that neighbours agree
   for (let stride = 1; ; stride++) {
     const powers = Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((p) => p % stride === 0);
@@ -55,13 +59,14 @@ function niceStep(span: number, most: number): number {
   return factor * power;
 }
 
-/** The numbers of an axis, all with the same decimals. */
+/** The numbers of an axis, all with the same decimals unless they are decades apart. */
 export function formatTicks(values: readonly number[], unit: Axis['unit']): string[] {
   if (unit === 'bytes') return values.map(formatBytes);
   if (unit === 'count') return values.map(formatCount);
   const texts = values.map(formatNumber);
   const decimals = Math.max(...texts.map((text) => (text.includes('e') ? Infinity : (text.split('.')[1]?.length ?? 0))));
-  return decimals === 0 || decimals === Infinity ? texts : values.map((value) => value.toFixed(decimals));
+  const apart = values.length > 1 && values[0] > 0 && values[1] / values[0] >= 10;
+  return decimals === 0 || decimals === Infinity || apart ? texts : values.map((value) => value.toFixed(decimals));
 }
 
 /** 1536 → "1.5 KiB". */
@@ -77,7 +82,7 @@ export function formatBytes(bytes: number): string {
 
 /** 20000 → "20k", 2.1e9 → "2.1G". */
 export function formatCount(value: number): string {
-  const [divisor, suffix] = value >= 1e9 ? [1e9, 'G'] : value >= 1e6 ? [1e6, 'M'] : value >= 1e3 ? [1e3, 'k'] : [1, ''];
+  const [divisor, suffix] = value >= 1e12 ? [1e12, 'T'] : value >= 1e9 ? [1e9, 'G'] : value >= 1e6 ? [1e6, 'M'] : value >= 1e3 ? [1e3, 'k'] : [1, ''];
   return `${trim(value / divisor)}${suffix}`;
 }
 

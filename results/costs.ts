@@ -163,13 +163,17 @@ export function linesAlong(option: string, costs: readonly Cost[]): Line[] {
 }
 
 /**
- * The exponent p of ms ∝ option^p: the slope of the least-squares line through the logarithms, over the longer half of the
- * line (three points at least), where what every call costs weighs least. Undefined with fewer than three.
+ * The exponent p of y ∝ x^p: the slope of the least-squares line through the logarithms, over the longer half of the
+ * points (three at least), where what every call costs weighs least. Undefined with fewer than three.
  */
-export function exponentOf({ along, costs }: Line): number | undefined {
-  const points = costs.flatMap((c) => (c.state === 'done' ? [[Math.log(c.measure.options[along] as number), Math.log(c.ms)] as const] : []));
+export function exponent(points: readonly { readonly x: number; readonly y: number }[]): number | undefined {
   if (points.length < 3) return undefined;
-  const used = points.slice(-Math.max(3, Math.ceil(points.length / 2)));
+  const used = points.slice(-Math.max(3, Math.ceil(points.length / 2))).map(({ x, y }) => [Math.log(x), Math.log(y)] as const);
   const [mx, my] = [0, 1].map((i) => used.reduce((sum, p) => sum + p[i]!, 0) / used.length) as [number, number];
   return used.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / used.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+}
+
+/** The exponent of time along a line. */
+export function exponentOf({ along, costs }: Line): number | undefined {
+  return exponent(costs.flatMap((c) => (c.state === 'done' ? [{ x: c.measure.options[along] as number, y: c.ms }] : [])));
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { OptionDoc } from '#core/config.ts';
 import { RecallbenchError, unknownName } from '#core/errors.ts';
+import type { ThroughputInput } from '#harness/throughput.ts';
 import { print, printJson } from '../output.ts';
 
 interface Entry {
@@ -30,7 +31,7 @@ const sections: Record<string, () => Promise<Entry[]>> = {
   },
   throughputs: async () => {
     const { throughputs } = await import('#harness/throughputs/index.ts');
-    return Object.values(throughputs).map(({ name, summary }) => ({ name, summary, options: [] }));
+    return Object.values<ThroughputInput & { summary: string }>(throughputs).map(({ name, summary, figures }) => ({ name, summary, options: [], figures }));
   },
   workloads: async () => docs((await import('#harness/workloads/index.ts')).workloads),
   figures: async () => {

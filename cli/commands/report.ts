@@ -14,12 +14,13 @@ interface Flags {
   sweep?: string;
   model?: string[];
   slice?: Record<string, string>;
+  anchors?: true;
   title?: string;
   json?: true;
 }
 
 /** Which records, and what of them, a figure shows. */
-function optionsOf({ task, sweep, model, slice, title }: Flags): FigureOptions {
+function optionsOf({ task, sweep, model, slice, anchors, title }: Flags): FigureOptions {
   return {
     ...(task === undefined ? {} : { task }),
     ...(sweep === undefined ? {} : { sweep }),
@@ -34,6 +35,7 @@ function optionsOf({ task, sweep, model, slice, title }: Flags): FigureOptions {
             }),
           ),
         }),
+    ...(anchors === undefined ? {} : { anchors }),
     ...(title === undefined ? {} : { title }),
   };
 }
@@ -46,15 +48,15 @@ async function report(name: string, flags: Flags): Promise<void> {
   if (flags.from === undefined && !existsSync('runs')) {
     throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
   }
-  const { records, problems } = readStores(from);
+  const { records, measurements, problems } = readStores(from);
   for (const problem of problems) remark(`Warning: ${describeProblem(problem)}`);
-  if (records.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${from.join(', ')}. Make some with: recallbench sweep quick --out ${from[0]}.`);
-  const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], records, {
+  if (records.length + measurements.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${from.join(', ')}. Make some with: recallbench sweep quick --out ${from[0]}.`);
+  const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
     options: optionsOf(flags),
     ...(flags.format === undefined ? {} : { formats: flags.format }),
   });
-  if (flags.json) printJson({ written, skipped, records: records.length, problems });
+  if (flags.json) printJson({ written, skipped, records: records.length, measurements: measurements.length, problems });
   else for (const path of written) print(path);
   for (const { why } of skipped) remark(`Not drawn: ${why}`);
   // "all" means all that have data; nothing at all is a finding
@@ -68,10 +70,11 @@ export function configure(command: Command): void {
     .option('--out <dir>', 'where the figures go', 'figures')
     .option('--format <name,…>', 'png, svg, csv (default: all of them)', list)
     .option('--task <name>', 'only runs of this task')
-    .option('--sweep <name>', 'only runs of this sweep')
-    .option('--model <name,…>', 'only runs of these models', list)
+    .option('--sweep <name>', 'only what this sweep asked for')
+    .option('--model <name,…>', 'only these models; single ops go by the name of the workload', list)
     .option('--slice <key=value>', 'accuracy at these slices of the test, such as seqLen=512; may be given again', assignments('--slice'))
+    .option('--anchors', 'published times and ratios beside the measured ones, marked as published')
     .option('--title <text>', 'instead of the title of the figure')
     .action(report)
-    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv');
+    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
 }

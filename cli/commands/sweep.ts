@@ -118,7 +118,7 @@ async function sweep(name: string, flags: Flags): Promise<void> {
   const cells = cellsOf(records).flatMap((cell) => (cell.state === 'done' ? [cell] : []));
   const names = new Map(plan.map((p) => [p.group, p.name]));
   const nameOf = (cell: DoneCell) => names.get(contentId(cell.point)) ?? cell.point.model;
-  const figures = draws && records.length > 0 ? await drawFigures(spec.figures, records, { folder }) : { written: [], skipped: [] };
+  const figures = draws && records.length > 0 ? await drawFigures(spec.figures, { records, measurements: [] }, { folder }) : { written: [], skipped: [] };
 
   process.exitCode = stopped ? INTERRUPTED : crashed > 0 ? 1 : 0;
   const counts = { total: after.length, done, missing: after.length - done, ran };

@@ -7,7 +7,7 @@ import type { Point } from '#results/point.ts';
 import { engineOptions, PRECISION, PRECISIONS } from '../engine-flags.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { print, printJson, remark } from '../output.ts';
-import { readSpec } from '../spec.ts';
+import { figureFolder, readSpec } from '../spec.ts';
 import { assignments, real, whole, word } from '../values.ts';
 
 interface Flags {
@@ -18,6 +18,7 @@ interface Flags {
   seconds?: number;
   only?: Record<string, string>;
   out?: string;
+  report?: string;
   dryRun?: true;
   json?: true;
 }
@@ -64,7 +65,7 @@ async function run(spec: Throughput, missing: readonly (PlannedMeasure & { reado
 }
 
 async function throughput(name: string, flags: Flags): Promise<void> {
-  const [{ throughputs }, { parseThroughput, expandThroughput }, { openStore, checkWritable, describeProblem }, { only }, { costNames, costTable, exponentTable, failedCosts }, costs, { openMeasure }, { finished }] = await Promise.all([
+  const [{ throughputs }, { parseThroughput, expandThroughput }, { openStore, checkWritable, describeProblem }, { only }, { costNames, costTable, exponentTable, failedCosts }, costs, { openMeasure }, { finished }, { drawFigures, checkFigures }] = await Promise.all([
     import('#harness/throughputs/index.ts'),
     import('#harness/throughput.ts'),
     import('#results/store.ts'),
@@ -73,9 +74,11 @@ async function throughput(name: string, flags: Flags): Promise<void> {
     import('#results/costs.ts'),
     import('#harness/measure.ts'),
     import('#harness/launch.ts'),
+    import('../figures.ts'),
   ]);
   const given = readSpec(name, { kind: 'throughput', presets: throughputs, parse: parseThroughput, example: '{"name":"mine","grids":[{"base":{"workload":"ssd","options":{"heads":4,"dState":64}},"axes":[{"options.seqLen":[512,1024]}]}]}' });
   const spec: Throughput = { ...given, ...(flags.repetitions === undefined ? {} : { repetitions: flags.repetitions }), ...(flags.seconds === undefined ? {} : { seconds: flags.seconds }) };
+  checkFigures(spec.figures ?? []);
   const place = await placeFor(flags);
   const all = only(expandThroughput(spec, place), ({ measure }) => measure, flags.only ?? {});
   const planned = all.map((p) => ({ ...p, appearance: openMeasure(p.measure).appearance }));
@@ -98,22 +101,26 @@ async function throughput(name: string, flags: Flags): Promise<void> {
 
   const { ran, stopped } = missing.length > 0 ? await run(spec, missing, place, store) : { ran: 0, stopped: false };
   const ids = new Set(planned.map((p) => p.id));
-  const found = costs.costsOf(store.measurements.filter((m) => ids.has(m.id)));
+  const measurements = store.measurements.filter((m) => ids.has(m.id));
+  const found = costs.costsOf(measurements);
   const roofs = costs.roofsOf(found);
   const foundNames = costNames(found);
   const crashed = found.filter((c) => c.state === 'crashed').length;
   const left = planned.filter((p) => !done(p.id)).length;
+  const figures = !stopped && measurements.length > 0 ? await drawFigures(spec.figures, { records: [], measurements }, { folder: flags.report ?? figureFolder(path) }) : { written: [], skipped: [] };
   process.exitCode = stopped ? INTERRUPTED : crashed > 0 ? 1 : 0;
   if (flags.json) {
     const rows = found.map((cost, i) => {
       const { measurements: _, ...rest } = cost;
       return { name: foundNames[i], ...rest, ...(cost.state === 'done' ? costs.ratesOf(cost, roofs.get(costs.placeOf(cost))) : {}) };
     });
-    printJson({ throughput: spec.name, store: path, place, total: planned.length, missing: left, ran, interrupted: stopped, costs: rows });
+    printJson({ throughput: spec.name, store: path, place, total: planned.length, missing: left, ran, interrupted: stopped, costs: rows, figures: figures.written, skipped: figures.skipped });
   } else {
     if (found.length > 0) print(costTable(found, foundNames));
     for (const more of [exponentTable(found), failedCosts(found, foundNames)]) if (more !== undefined) print(`\n${more}`);
     if (!stopped) print(`${planned.length - left} of ${planned.length} measurements of throughput ${spec.name} are done on ${at}, in ${path}.${missing.length === 0 ? ' Nothing was missing.' : ''}`);
+    if (figures.written.length > 0) print(`Figures:\n${figures.written.map((f) => `  ${f}`).join('\n')}`);
+    for (const { why } of figures.skipped) remark(`Not drawn: ${why}`);
   }
   if (stopped) remark(`Stopped: ${planned.length - left} of ${planned.length} measurements done, resume with the same command.`);
 }
@@ -128,6 +135,7 @@ export function configure(command: Command): void {
     .option('--seconds <s>', 'of sampling for each measurement (default: what the preset says)', real('--seconds', { above: 0, max: 3600 }))
     .option('--only <key=value,…>', 'only the measures that have this value, such as workload=ssd or options.seqLen=4096; may be given again', assignments('--only'))
     .option('--out <store.jsonl>', 'the store (default: runs/throughput-<name>.jsonl); what is in it is not measured again')
+    .option('--report <dir>', 'where the figures go (default: a folder named like the store)')
     .option('--dry-run', 'show what would be measured, and measure nothing')
     .action(throughput)
     .addHelpText(

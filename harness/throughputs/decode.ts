@@ -21,6 +21,7 @@ export const decode = {
   summary: 'milliseconds a token against context and batch, with the state or KV cache carried; prefill and time to first token',
   repetitions: 3,
   seconds: 0.3,
+  figures: ['decode-latency', 'tokens-per-second', 'memory-vs-length', 'roofline'],
   grids: {
     cpu: inference(4, { dModel: 256 }, { context: [256, 1024, 4096, 16384, 65536], batch: [1, 4, 16, 64, 256], seqLen: [256, 1024, 4096] }),
     gpu: inference(16, { dModel: 1024, vocabSize: 8192 }, { context: [256, 1024, 4096, 16384, 65536], batch: [1, 4, 16, 64, 256], seqLen: [256, 1024, 4096, 16384] }),

@@ -29,6 +29,7 @@ export const fig10Length = {
   summary: 'time of each op against length at N=64: SSD in its three forms, selective scan, attention, FFT convolution, a scan in tfjs ops',
   repetitions: 3,
   seconds: 0.3,
+  figures: ['time-vs-length', 'memory-vs-length', 'roofline'],
   grids: {
     cpu: lengths(4, 64, { ssd: 15, attention: 13, scan: 14, conv: 15, quadratic: 12, linear: 14, naive: 10 }),
     gpu: lengths(16, 64, { ssd: 19, attention: 16, scan: 19, conv: 19, quadratic: 14, linear: 19, naive: 10 }),
@@ -47,5 +48,6 @@ export const fig10State = {
   summary: 'time of SSD and of the selective scan against state size N at length 4096, beside attention',
   repetitions: 3,
   seconds: 0.3,
+  figures: ['time-vs-state', 'roofline'],
   grids: { cpu: states(4, 4096, powers(2, 8)), gpu: states(16, 4096, powers(2, 8)) },
 } satisfies ThroughputInput;

@@ -9,5 +9,6 @@ export const mqarOps = {
   summary: 'the ops of MQAR training at width 64, forward and backward: what peers/ops.js compares with PyTorch',
   repetitions: 5,
   seconds: 0.5,
+  figures: ['roofline'],
   grids: [op('causal-attention', { heads: 1, headDim: 64 }), op('ssd', { heads: 2, headDim: 64, dState: 64 }), op('selective-scan', { channels: 128, dState: 16 })],
 } satisfies ThroughputInput;

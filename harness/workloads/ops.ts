@@ -105,7 +105,7 @@ export const longConvWorkload = defineWorkload({
   config: z.strictObject({ batch, seqLen, channels: z.int().positive().describe('channels C'), direction }),
   open: ({ batch: B, seqLen: L, channels: C, direction: to }) =>
     opWorkload({
-      appearance: { label: 'Long convolution (FFT)', order: 15, color: '#D55E00', marker: 'triangle' },
+      appearance: { label: 'Long convolution (FFT)', order: 15, color: '#8C6D31', marker: 'star' },
       direction: to,
       tokens: B * L,
       operands: () => ({ u: wave([B, L, C]), h: wave([L, C], { scale: 0.1 }) }),

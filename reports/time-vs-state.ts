@@ -1,0 +1,58 @@
+/** Time of single ops against state size, as in figure 10 (right) of the Mamba-2 paper (arXiv 2405.21060, §9.3). */
+import { linesAlong, placeOf, type Cost } from '#results/costs.ts';
+import { anchorsFor } from './anchors.ts';
+import { costFigure, directionOf, groupBy, option, selectCosts, timeAxis, timeOf } from './cost-figure.ts';
+import type { FigureKind, Series } from './figure.ts';
+import { launchFloor } from './launch-floor.ts';
+import { formatNumber } from './ticks.ts';
+
+export const timeVsState: FigureKind<'time-vs-state'> = {
+  name: 'time-vs-state',
+  summary: 'time of SSD and of the selective scan against state size, beside attention, with slopes',
+  of: 'costs',
+  build(stored, options = {}) {
+    const all = selectCosts(stored, options);
+    const ops = all.filter(({ measure }) => measure.options['direction'] !== undefined);
+    const costs = linesAlong('dState', ops).flatMap((line) => line.costs);
+    const lengths = new Set(costs.map((cost) => option(cost, 'seqLen')));
+    const titleOf = (cost: Cost) => `${directionOf(cost)}${lengths.size > 1 ? `, length ${formatNumber(option(cost, 'seqLen'))}` : ''}`;
+    const panels = groupBy(costs, titleOf).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const anchors = options.anchors === true;
+    const published = panels.map(([title, own]) => (anchors ? anchorsFor('time-vs-state', title, own) : { series: [], words: [] }));
+    return costFigure({
+      name: 'time-vs-state',
+      title: options.title ?? 'Time against state size',
+      all,
+      panels: panels.map(([title, own], i) => {
+        const xs = own.map((cost) => option(cost, 'dState'));
+        return {
+          title,
+          x: { label: 'State size N', scale: 'log2' as const, unit: 'number' as const },
+          y: timeAxis('Time (ms)'),
+          costs: own,
+          along: 'dState',
+          yOf: timeOf,
+          slopes: true,
+          beside: [...stateless(ops, own, xs), ...launchFloor(all, own, 'dState'), ...published[i].series],
+        };
+      }),
+      caption: [
+        `${lengths.size === 1 ? `Length ${formatNumber([...lengths][0])}. ` : ''}Slopes are exponents of time against N, fitted over the longer half of each line.`,
+        ...new Set(published.flatMap((p) => p.words)),
+      ],
+      columns: Math.min(2, panels.length),
+      command: 'recallbench throughput fig10-state',
+    });
+  },
+};
+
+/** Attention has no N: its time as a line across. */
+function stateless(ops: readonly Cost[], own: readonly Cost[], xs: readonly number[]): Series[] {
+  const alike = (cost: Cost) => own.some((o) => placeOf(o) === placeOf(cost) && option(o, 'seqLen') === option(cost, 'seqLen') && directionOf(o) === directionOf(cost) && (o.measure.options['batch'] ?? 1) === (cost.measure.options['batch'] ?? 1));
+  return ops.flatMap((cost): Series[] => {
+    if (cost.measure.options['dState'] !== undefined || cost.state !== 'done' || !alike(cost) || cost.measure.workload !== 'causal-attention') return [];
+    const { label, color } = cost.appearance;
+    const marks = [Math.min(...xs), Math.max(...xs)].map((x) => ({ x, ...timeOf(cost), facts: { workload: cost.measure.workload } }));
+    return [{ name: `${label} (no N)`, look: { color, marker: 'none', filled: false, dash: [9, 3, 2, 3] }, marks, failed: [] }];
+  });
+}
