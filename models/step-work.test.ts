@@ -3,6 +3,9 @@
  * architecture, its backward pass and AdamW by the sizes alone; a fused op adds what its counting loops do at these sizes. Bytes are those of
  * the loops and, of all other nodes of the graph that engines replay, every element of a storage that a node reads, marked one by one, and
  * every element that it writes.
+ *
+ * Fusing changes neither flops nor exponentials: a node becomes part of another only where nothing else reads it, so nothing is computed twice. Where
+ * another pass over the graph changes them, the count by hand says so.
  */
 import { expect, test } from 'vitest';
 import { rng } from '#core/random.ts';
@@ -49,7 +52,7 @@ class Count {
     }
   }
 
-  /** A parameter is one call of AdamW. Nothing limits the norm of the gradient. */
+  /** A parameter is one call of AdamW, which costs the same without weight decay. Nothing limits the norm of the gradient. */
   parameter(...shape: number[]): void {
     this.parameters += shape.reduce((a, b) => a * b, 1);
     this.ops(countedAdamW(...shape));
@@ -270,7 +273,7 @@ function walk({ operation, inputs }: Node, read: (input: number, element: number
   }
 }
 
-/** Bytes moved by all nodes but fused ops. */
+/** Bytes moved by all nodes but fused ops. Each has one output, which something reads: the graph keeps no others. */
 function plainBytes({ nodes }: Graph): number {
   let elements = 0;
   for (const node of nodes) {
