@@ -112,7 +112,8 @@ describe.concurrent('looking around', () => {
   test('the figures of every preset exist, and quick has a plan', async () => {
     const { sweeps } = await json<{ sweeps: { name: string; figures?: string[] }[] }>(['list', 'sweeps']);
     const known = await figureNames();
-    for (const { figures = [] } of sweeps) expect(known).toEqual(expect.arrayContaining(figures));
+    const { throughputs } = await json<{ throughputs: { name: string; figures?: string[] }[] }>(['list', 'throughputs']);
+    for (const { figures = [] } of [...sweeps, ...throughputs]) expect(known).toEqual(expect.arrayContaining(figures));
     const plan = await json<{ total: number; missing: number; points: { steps: number; tokens: number }[] }>(['sweep', 'quick', '--dry-run'], folder());
     expect(plan.total).toBeGreaterThan(0);
     expect(plan).toMatchObject({ missing: plan.total, points: expect.any(Array) });
@@ -427,6 +428,13 @@ describe('throughput', () => {
     expect(second.out).toMatch(/out-of-memory.*E_MEMORY/);
     expect(second.out).toMatch(/seqLen.*16 … .*\d\.\d\d/);
     expect(measurements(store)).toHaveLength(14);
+    // with figures of what there is: no model was measured
+    expect(second.out).toMatch(/Figures:\n {2}runs\/throughput-ops\/time-vs-length\.png/);
+    expect(second.err).toMatch(/Not drawn: decode-latency: .*recallbench throughput decode/);
+    const csv = readFileSync(join(cwd, 'runs/throughput-ops/time-vs-length.csv'), 'utf8');
+    expect(csv.split('\n').filter((l) => l.includes(',out-of-memory,'))).toHaveLength(1);
+    const drawn = await json<{ written: string[]; measurements: number }>(['report', 'time-vs-length', '--from', 'runs', '--anchors', '--format', 'svg,csv'], cwd);
+    expect(drawn).toMatchObject({ written: ['figures/time-vs-length.svg', 'figures/time-vs-length.csv'], measurements: 14 });
     expect((await run(['throughput', file, '--engine', 'wasm', '--threads', '2'], cwd)).out).toContain('Nothing was missing');
     expect(await json(['throughput', file, '--engine', 'wasm', '--threads', '1', '--dry-run'], cwd)).toMatchObject({ total: 14, missing: 14 });
   });
