@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Engine } from '#engine/engine.ts';
-import { callFused } from '#engine/fused-op.ts';
+import { callFused, type WebgpuLowering } from '#engine/fused-op.ts';
 import { tf } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
 import { forms, gaussian, gpuForms, judge, rmsRatio, type Case } from '../judge.ts';
 import { cases } from './cases.ts';
-import { causalAttention, CausalAttention } from './op.ts';
+import { causalAttention, CausalAttention, CausalAttentionGradient } from './op.ts';
 import * as oracle from './oracle.ts';
+import { attentionGradientWebgpu } from './webgpu.ts';
 
 let all: { name: string; engine: Engine }[] = [];
 let gpus: Awaited<ReturnType<typeof gpuForms>> = [];
@@ -94,6 +95,27 @@ describe('causal attention as WGSL', () => {
         executable.dispose();
         expect(rmsRatio(only.data, expected.data), `output ${index}`).toBeLessThan(2e-5);
       }
+    }
+  });
+
+  test('ranges of queries, where there is no room for all shares of dq at once, give the same gradients', async () => {
+    const { engine } = gpus[0];
+    const [B, L, H, K, P] = [2, 200, 1, 8, 6];
+    const [q, k, v, dy] = [gaussian(1, B, L, H, K), gaussian(2, B, L, H, K), gaussian(3, B, L, H, P), gaussian(4, B, L, H, P)];
+    const exact = oracle.attentionGradient(q, k, v, dy);
+    // four blocks and as many shares: room for one block of queries, and for three
+    for (const rows of [64, 192]) {
+      const op = { ...CausalAttentionGradient, name: `CausalAttentionGradient${rows}`, webgpu: (lowering: WebgpuLowering) => attentionGradientWebgpu(lowering, {}, 4 * 4 * B * rows * H * K) };
+      const f = (t: Record<string, tf.Tensor>) => {
+        const forward = callFused(CausalAttention, [t['q'], t['k'], t['v']], {});
+        return { outputs: Object.fromEntries(callFused(op, [t['q'], t['k'], t['v'], ...forward, t['dy']], {}).map((g, i) => [['dq', 'dk', 'dv'][i], g])) };
+      };
+      const executable = engine.compile({ state: {}, functions: { f } });
+      const results = await executable.run('f', { ...hostTensors([q, k, v]), dy: { shape: dy.shape, data: Float32Array.from(dy.data) } }).read();
+      const launches = executable.kernels('f').filter((kernel) => kernel === 'causal_attention_gradient').length;
+      executable.dispose();
+      expect(launches).toBe(Math.ceil(256 / rows));
+      for (const [name, expected] of Object.entries(exact)) expect(rmsRatio(results[name].data, expected.data), `${name}, ${rows} rows`).toBeLessThan(2e-5);
     }
   });
 

@@ -13,7 +13,7 @@ import {
 /** workgroups that keep a GPU busy with gradients */
 const MANY = 512;
 /** bytes that shares of dq may have */
-const SHARES = 2 ** 29;
+const SHARES = 2 ** 30;
 /** vec4s of channels that a workgroup sums for each row: what fits in registers */
 const SLAB = 16;
 /** stands for −∞: a masked score, and the maximum of none */
@@ -45,7 +45,7 @@ const reachOf = (C: number, slabs: number): number => Math.max(productsReach(C),
 const four = (q: string): string => `(4u * ${q} + vec4u(0, 1, 2, 3))`;
 
 /** The beginning of a kernel: its invocations' places, and of its task the slab (fastest), the block and the head; `head` is the row of the head's first token. */
-const opening = (slabs: number, blocks: number, { L, H }: Sizes): string => `
+const opening = (slabs: number, blocks: number, { L, H }: Pick<Sizes, 'L' | 'H'>): string => `
 @compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let task = task_of(group);
   if (task >= TASKS) { return; }
@@ -134,20 +134,32 @@ export function attentionWebgpu(lowering: WebgpuLowering): void {
   });
 }
 
+/** Queries from a token to before another, both of whole blocks. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** q, k, v, y, logSumExp, dy → dq, dk, dv. */
-export function attentionGradientWebgpu(lowering: WebgpuLowering): void {
+export function attentionGradientWebgpu(lowering: WebgpuLowering, _attrs: unknown, room = SHARES): void {
   const { B, L, H, K } = sizesOf(lowering);
   const [, , , y, , dy] = lowering.inputs;
   const [dq, dk] = lowering.outputs;
   const delta = dq.used || dk.used ? lowering.buffer(B * H, L) : undefined;
   if (delta !== undefined) deltas(lowering, y, dy, delta);
   const blocks = Math.ceil(L / BLOCK);
+  const all = { from: 0, to: blocks * BLOCK };
   // with few heads several workgroups share one, and each needs a dq of its own
-  const shares = dq.used ? Math.max(1, Math.min(blocks, Math.ceil(MANY / (B * H)), Math.floor(SHARES / (4 * B * L * H * K)))) : blocks;
-  if (!dq.used || shares === 1) return gradient(lowering, shares, delta, dq);
-  const dqs = lowering.buffer(shares, B, L, H, K);
-  gradient(lowering, shares, delta, dqs);
-  sumShares(lowering, shares, dqs);
+  const shares = dq.used ? Math.max(1, Math.min(blocks, Math.ceil(MANY / (B * H)))) : blocks;
+  if (!dq.used || shares === 1) return gradient(lowering, shares, delta, dq, all);
+  // where there is no room for that, range after range of queries
+  const rows = BLOCK * Math.max(1, Math.min(blocks, Math.floor(room / (4 * shares * B * H * K * BLOCK))));
+  const dqs = lowering.buffer(shares, B, Math.min(rows, L), H, K);
+  for (let from = 0; from < L; from += rows) {
+    const range = { from, to: Math.min(from + rows, all.to) };
+    gradient(lowering, shares, delta, dqs, range);
+    sumShares(lowering, shares, dqs, range);
+  }
 }
 
 /** δ[b,h,l] = Σ_p dy⊙y, which is Σ_j p_ij·dp_ij. */
@@ -185,9 +197,10 @@ var<workgroup> shares: array<f32, ${rows * 17}>;
 
 /**
  * Gradients from tiles of queries by keys. A task is a share of a head: of every `shares` blocks of keys one, in turn from either end, so that all have about as much to do.
- * It sums dk and dv of a block of keys over the queries from it on; its share of dq grows in memory, block of keys after block of keys.
+ * It sums dk and dv of a block of keys over those queries of the range that are not before it, on top of what earlier ranges gave; its share of dq grows in memory,
+ * block of keys after block of keys. dq begins at the range.
  */
-function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | undefined, dq: Operand): void {
+function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | undefined, dq: Operand, { from, to }: Range): void {
   const sizes = sizesOf(lowering);
   const { B, L, H, K, P } = sizes;
   const [q, k, v, , logSumExp, dy] = lowering.inputs;
@@ -195,7 +208,7 @@ function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | und
   const want = { dq: dq.used, dk: dk.used, dv: dv.used };
   const scoreGradients = want.dq || want.dk;
   const slabs = Math.max(scoreGradients ? slabsOf(K) : 1, want.dv ? slabsOf(P) : 1);
-  const blocks = Math.ceil(L / BLOCK);
+  const rows = dq.used ? dq.shape.at(-3)! : L;
   const scale = 1 / Math.sqrt(K);
   // tiles are of queries by keys; of the sums of dk and dv an invocation has other keys
   const [queries, keys, keyRows] = [side('down', BLOCK / 4), side('across', BLOCK / 4), side('down', BLOCK / 4)];
@@ -209,11 +222,14 @@ function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | und
   const wanted = [want.dv && forValues, scoreGradients && ofValues, want.dk && forKeys, want.dq && forQueries].filter((x) => x !== false);
   /** a product of those, then the first slice of the next one */
   const multiplied = (product: Product) => {
-    const following = wanted[wanted.indexOf(product) + 1]?.fetch('0u') ?? `if (i0 + ${BLOCK}u < ${L}u) {\n${scores(`(i0 + ${BLOCK}u)`).fetch('0u')}\n}`;
+    const following = wanted[wanted.indexOf(product) + 1]?.fetch('0u') ?? `if (i0 + ${BLOCK}u < ${to}u) {\n${scores(`(i0 + ${BLOCK}u)`).fetch('0u')}\n}`;
     return multiply(product, following);
   };
   const put = (name: string, head: string, first: string, rowOf: (r: number) => string, rows: Side, columns: Side) =>
     eachSum(rows, columns, (r, j) => `${name}_put(${head}, ${first} + ${rowOf(r)}, slab + ${quad(columns, j)}, ${name}${r}_${j});`);
+
+  /** what earlier ranges gave to a block of keys */
+  const got = (name: string, columns: Side) => eachSum(keyRows, columns, (r, j) => `${name}${r}_${j} = ${name}_at(head, j0 + ${row(keyRows, r)}, slab + ${quad(columns, j)});`);
 
   lowering.dispatch({
     name: 'causal_attention_gradient',
@@ -236,19 +252,21 @@ function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | und
       reader('dy', L, H, P, reachOf(P, slabs)),
       lineReader('logSumExp', L),
       scoreGradients && [reader('v', L, H, P, productsReach(P)), lineReader('delta', L)],
-      want.dq && [reader('dq', L, H, K, reachOf(K, slabs)), writer('dq', L, H, K)],
-      want.dk && writer('dk', L, H, K),
-      want.dv && writer('dv', L, H, P),
+      want.dq && [reader('dq', rows, H, K, reachOf(K, slabs)), writer('dq', rows, H, K)],
+      want.dk && lines(from > 0 && reader('dk', L, H, K, reachOf(K, slabs)), writer('dk', L, H, K)),
+      want.dv && lines(from > 0 && reader('dv', L, H, P, reachOf(P, slabs)), writer('dv', L, H, P)),
       opening(slabs, shares, sizes),
-      want.dq && `let share = head + block * ${B * L * H}u;`,
+      want.dq && `let share = index / ${H}u * ${rows * H}u + index % ${H}u + block * ${B * rows * H}u;`,
       slices([scores('0u'), ...wanted]),
-      `for (var turn = 0u; turn < ${Math.ceil(blocks / shares)}u; turn++) {`,
+      `for (var turn = 0u; turn < ${Math.ceil(to / BLOCK / shares)}u; turn++) {`,
       `let j0 = ${BLOCK}u * (turn * ${shares}u + select(block, ${shares - 1}u - block, turn % 2u == 1u));`,
-      `if (j0 >= ${L}u) { break; }`,
+      `if (j0 >= ${to}u) { break; }`,
+      `let first = max(j0, ${from}u);`,
       want.dk && zeroSums('dk', keyRows, ofK),
       want.dv && zeroSums('dv', keyRows, ofP),
-      scores('j0').fetch('0u'),
-      `for (var i0 = j0; i0 < ${L}u; i0 += ${BLOCK}u) {`,
+      from > 0 && lines(`if (j0 < ${from}u) {`, want.dk && got('dk', ofK), want.dv && got('dv', ofP), '}'),
+      scores('first').fetch('0u'),
+      `for (var i0 = first; i0 < ${to}u; i0 += ${BLOCK}u) {`,
       'let whole = j0 < i0;',
       zeroSums('s', queries, keys),
       multiply(scores('i0'), wanted[0].fetch('0u')),
@@ -269,10 +287,10 @@ function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | und
       want.dq && [
         zeroSums('dq', queries, ofK),
         'if (turn > 0u) {',
-        eachSum(queries, ofK, (r, j) => `dq${r}_${j} = dq_at(share, i0 + ${strided(queries, r)}, slab + ${quad(ofK, j)});`),
+        eachSum(queries, ofK, (r, j) => `dq${r}_${j} = dq_at(share, i0 - ${from}u + ${strided(queries, r)}, slab + ${quad(ofK, j)});`),
         '}',
         multiplied(forQueries),
-        put('dq', 'share', 'i0', (r) => strided(queries, r), queries, ofK),
+        put('dq', 'share', `i0 - ${from}u`, (r) => strided(queries, r), queries, ofK),
       ],
       '}',
       want.dk && put('dk', 'head', 'j0', (r) => row(keyRows, r), keyRows, ofK),
@@ -284,24 +302,28 @@ function gradient(lowering: WebgpuLowering, shares: number, delta: Operand | und
 }
 
 /** dq = Σ of those shares that have a block of queries: share s begins at block s. */
-function sumShares(lowering: WebgpuLowering, shares: number, dqs: Operand): void {
+function sumShares(lowering: WebgpuLowering, shares: number, dqs: Operand, { from, to }: Range): void {
   const { B, L, H, K } = sizesOf(lowering);
   const [dq] = lowering.outputs;
   const size = 256;
   const width = K % 4 === 0 ? K / 4 : K;
-  const all = B * L * H * width;
+  /** elements of a sequence: all of dq, a share, and what of it there is in this range */
+  const [whole, share, here] = [L, dqs.shape[2], Math.min(to, L) - from].map((n) => n * H * width) as [number, number, number];
   lowering.dispatch({
     name: 'causal_attention_sum_shares',
     bindings: { dqs: channels(dqs, K), dq: channels(dq, K) },
-    tasks: Math.ceil(all / size),
+    tasks: Math.ceil((B * here) / size),
     code: `
 @compute @workgroup_size(${size}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let e = task_of(group) * ${size}u + lane;
-  if (e >= ${all}u) { return; }
-  let block = e / ${H * width}u % ${L}u / ${BLOCK}u;
-  var sum = dqs[e];
-  for (var s = 1u; s <= min(${shares - 1}u, block); s++) { sum += dqs[s * ${all}u + e]; }
-  dq[e] = sum;
+  let task = task_of(group) * ${size}u + lane;
+  if (task >= ${B * here}u) { return; }
+  let sequence = task / ${here}u;
+  let e = task % ${here}u;
+  let block = ${from / BLOCK}u + e / ${H * width * BLOCK}u;
+  let first = sequence * ${share}u + e;
+  var sum = dqs[first];
+  for (var s = 1u; s <= min(${shares - 1}u, block); s++) { sum += dqs[s * ${B * share}u + first]; }
+  dq[sequence * ${whole}u + ${from * H * width}u + e] = sum;
 }`,
   });
 }
