@@ -75,5 +75,11 @@ export const tiledCases: readonly Case[] = [
   walked(2, 45, 20, 64, 40),
   // more states than channels
   sized(1, 37, 3, 130),
-  sized(1, 17, 5, 256),
+  sized(1, 17, 5, 258),
+  // several slices of states: with several segments, with states that the op keeps or that only the longer slices find far enough apart
+  sized(2, 21, 6, 33),
+  sized(1, 150, 7, 80),
+  sized(2, 23, 9, 40, 3),
+  walked(1, 133, 12, 80, 70),
+  walked(1, 70, 260, 33, 32),
 ];

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { tf, type Tensor } from '#engine/tf.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
 import { forms, gaussian, gpuForms, judge, rmsRatio } from '../judge.ts';
-import { cases, mapped, operands, scanCase, tiledCases } from './cases.ts';
+import { cases, mapped, operands, scanCase, tiledCases, type Data } from './cases.ts';
 import { selectiveScan } from './op.ts';
 import { selectiveScanGradientOracle, selectiveScanOracle } from './oracle.ts';
 
@@ -78,12 +78,12 @@ describe('selective scan on a GPU', () => {
     }
   });
 
-  const inputs = operands(2, 150, 37, 6);
-  const given = Object.fromEntries(inputs.map((t, i) => [`x${i}`, { shape: t.shape, data: Float32Array.from(t.data) }]));
+  const given = (inputs: readonly Data[]) => Object.fromEntries(inputs.map((t, i) => [`x${i}`, { shape: t.shape, data: Float32Array.from(t.data) }]));
   const call = (v: readonly Tensor[]) => selectiveScan(v[0], v[1], v[2], v[3], v[4], v[5]);
   const gradientsOf = (v: Tensor[], dy: Tensor) => tf.grads((...u: Tensor[]) => tf.sum(tf.mul(call(u).y, dy)))(v);
 
-  test('an output or gradient that is wanted alone is the same', async () => {
+  test.each([6, 40])('of %i states, an output or gradient that is wanted alone is the same', async (N) => {
+    const inputs = operands(2, 150, 37, N);
     const { y, finalState } = selectiveScanOracle(inputs);
     const dy = gaussian(7, 2, 150, 37);
     const gradients = selectiveScanGradientOracle(inputs, dy);
@@ -98,14 +98,39 @@ describe('selective scan on a GPU', () => {
       });
       const wanted = { y, finalState, ...Object.fromEntries(gradients.map((g, k) => [`gradient ${k}`, g])) };
       for (const [what, expected] of Object.entries(wanted)) {
-        const { result } = await executable.run(what, what.startsWith('gradient') ? { ...given, dy: { shape: dy.shape, data: Float32Array.from(dy.data) } } : given).read();
+        const { result } = await executable.run(what, what.startsWith('gradient') ? { ...given(inputs), dy: { shape: dy.shape, data: Float32Array.from(dy.data) } } : given(inputs)).read();
         expect(rmsRatio(result.data, expected.data), `${name}, ${what}`).toBeLessThan(bound);
       }
       executable.dispose();
     }
   });
 
+  test.each([6, 40])('of %i states, outputs and gradients may be written over inputs that nobody reads again', async (N) => {
+    const inputs = operands(2, 150, 8, N);
+    const dy = gaussian(7, 2, 150, 8);
+    const gradients = selectiveScanGradientOracle(inputs, dy);
+    const wanted = { y: selectiveScanOracle(inputs).y, ...Object.fromEntries(gradients.map((g, k) => [`g${k}`, g])) };
+    const halves = given([...inputs, dy].map((t) => mapped(t, (v) => v / 2)));
+    const twice = (t: Record<string, Tensor>) => Object.keys(halves).map((name) => tf.add(t[name], t[name]));
+    for (const { name, engine, bound } of gpus) {
+      const executable = engine.compile({
+        state: {},
+        functions: {
+          value: (t) => ({ outputs: { y: call(twice(t)).y } }),
+          gradients: (t) => {
+            const v = twice(t);
+            return { outputs: Object.fromEntries(gradientsOf(v.slice(0, 6), v[6]).map((g, k) => [`g${k}`, g])) };
+          },
+        },
+      });
+      const results = { ...(await executable.run('value', halves).read()), ...(await executable.run('gradients', halves).read()) };
+      for (const [what, expected] of Object.entries(wanted)) expect(rmsRatio(results[what].data, expected.data), `${name}, ${what}`).toBeLessThan(bound);
+      executable.dispose();
+    }
+  });
+
   test('two runs give the same bits', async () => {
+    const inputs = operands(2, 150, 37, 6);
     for (const { engine } of gpus) {
       const executable = engine.compile({
         state: {},
@@ -113,8 +138,8 @@ describe('selective scan on a GPU', () => {
           f: (t) => ({ outputs: Object.fromEntries(gradientsOf(inputs.map((_, i) => t[`x${i}`]), t['x0']).map((g, i) => [`g${i}`, g])) }),
         },
       });
-      const first = await executable.run('f', given).read();
-      expect(await executable.run('f', given).read()).toEqual(first);
+      const first = await executable.run('f', given(inputs)).read();
+      expect(await executable.run('f', given(inputs)).read()).toEqual(first);
       executable.dispose();
     }
   });

@@ -13,6 +13,19 @@ export interface ScanSizes {
   readonly chunks: number;
 }
 
+/** States of every channel that are worked on together: sizes with N their number. */
+export interface Slice extends ScanSizes {
+  /** the first of them */
+  readonly from: number;
+  /** states of a channel in all: rows of a, b and c are so long */
+  readonly all: number;
+}
+
+/** All states, `most` to a slice. */
+export function slicesOf(sizes: ScanSizes, most: number): Slice[] {
+  return Array.from({ length: Math.ceil(sizes.N / most) }, (_, k) => ({ ...sizes, N: Math.min(most, sizes.N - k * most), from: k * most, all: sizes.N }));
+}
+
 /** Of the operands x, delta, a, …. */
 export function scanSizes(inputs: readonly { readonly shape: readonly number[] }[], chunk: number): ScanSizes {
   const [B, L, E] = inputs[0].shape as [number, number, number];

@@ -1,13 +1,13 @@
 /** The backward sweep of the selective scan as WGSL, with all its gradients. */
 import { LEAST_GPU, type GpuBinding, type Operand, type WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
-import type { ScanSizes } from './sizes.ts';
-import type { Segments } from './webgpu-sweep.ts';
-import { columnOfRates, loadVector, storeVector, vectors } from './webgpu-text.ts';
+import type { ScanSizes, Slice } from './sizes.ts';
+import type { Planes, Segments } from './webgpu-sweep.ts';
+import { columnOfRates, loadVector, stateAt, storeVector, vectors } from './webgpu-text.ts';
 
 /** states of one invocation, each of four channels */
 const S = 2;
-/** invocations of a workgroup, or a few more where there are many states */
+/** invocations of a workgroup */
 const SIZE = 64;
 /** vectors that fit into workgroup memory */
 const VECTORS = LEAST_GPU.workgroupBytes / 16;
@@ -49,7 +49,7 @@ export function blocksInTurn(sizes: ScanSizes): { shares: number; inTurn: number
 }
 
 export interface BackwardSweep {
-  readonly sizes: ScanSizes;
+  readonly slice: Slice;
   readonly segments: Segments;
   /** steps between two kept states, at most `longestChunk` */
   readonly chunk: number;
@@ -60,12 +60,14 @@ export interface BackwardSweep {
   readonly b: Operand;
   readonly c: Operand;
   readonly d: Operand;
-  /** states before each chunk, [B, chunks, N, E] */
-  readonly starts: Operand;
+  /** states before each chunk */
+  readonly starts: Planes;
   /** gradients that reach the segments' last states from later ones, [B, segments, N, E]; without them 0 */
   readonly entry: Operand | undefined;
   readonly dx: Operand | undefined;
   readonly dDelta: Operand | undefined;
+  /** both, those that are wanted, as far as slices that are done give them, [1 or 2, B, L, E]: all but the last write there. It is there if they are several. */
+  readonly sofar: Operand | undefined;
   /** shares of the other gradients, still to be summed, all in one buffer: with it, twelve are bound, which is what every adapter allows */
   readonly shares: Operand;
   /** where in it those that are wanted lie: da [B·segments, E, N], db and dc [shares, B, L, N], dd [B·segments, E] */
@@ -82,10 +84,10 @@ export interface BackwardSweep {
  * registers. Sums over states and over channels pass through workgroup memory.
  */
 export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, sweep: BackwardSweep): void {
-  const { sizes, segments, chunk, dy, x, delta, a, b, c, d, starts, entry, dx, dDelta, shares, at: { da, db, dc, dd } } = sweep;
-  const { B, L, E, N, chunks } = sizes;
-  const { quads: Q, groups, steps: T, pitch } = gradientTile(sizes);
-  const { shares: shareCount, inTurn } = blocksInTurn(sizes);
+  const { slice, segments, chunk, dy, x, delta, a, b, c, d, starts, entry, dx, dDelta, sofar, shares, at: { da, db, dc, dd } } = sweep;
+  const { B, L, E, N, chunks, from, all } = slice;
+  const { quads: Q, groups, steps: T, pitch } = gradientTile(slice);
+  const { shares: shareCount, inTurn } = blocksInTurn(slice);
   const lanes = Q * groups;
   const stops = Math.ceil(chunk / T);
   const perSegment = segments.steps / chunk;
@@ -96,11 +98,13 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
   const rows = toRows.length * stateItems;
 
   const bindings: Record<string, GpuBinding> = {
-    all_dy: vectors(dy, 4), all_x: vectors(x, 4), all_delta: vectors(delta, 4), all_a: a, all_b: vectors(b, S), all_c: vectors(c, S), all_starts: vectors(starts, 4),
+    all_dy: vectors(dy, 4), all_x: vectors(x, 4), all_delta: vectors(delta, 4), all_a: a, all_b: vectors(b, S), all_c: vectors(c, S), all_starts: vectors(starts.operand, 4),
   };
   if (entry !== undefined) bindings['all_entry'] = vectors(entry, 4);
-  if (dx !== undefined) Object.assign(bindings, { all_d: vectors(d, 4), all_dx: vectors(dx, 4) });
-  if (dDelta !== undefined) bindings['all_dDelta'] = vectors(dDelta, 4);
+  if (dx !== undefined && from === 0) bindings['all_d'] = vectors(d, 4);
+  if (dx !== undefined && from + N === all) bindings['all_dx'] = vectors(dx, 4);
+  if (dDelta !== undefined && from + N === all) bindings['all_dDelta'] = vectors(dDelta, 4);
+  if (sofar !== undefined) bindings['all_sofar'] = vectors(sofar, 4);
   if ([da, db, dc, dd].some((at) => at !== undefined)) bindings['all_shares'] = shares;
 
   const eachState = (text: (n: number) => string) => repeat(S, text);
@@ -108,7 +112,9 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
   const sum = (count: number, term: (n: number) => string) => Array.from({ length: count }, (_, n) => term(n)).join(' + ');
   const rounds = (items: number, text: (k: number) => string) =>
     repeat(Math.ceil(items / lanes), (k) => (lanes * (k + 1) <= items ? `      { ${text(k)} }` : `      if (lane + ${lanes * k}u < ${items}u) { ${text(k)} }`));
-  const inChunk = (k: string, n: number) => `((sequence * ${chunks}u + ${k}) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, ${n}u < states)`;
+  const inChunk = (k: string, n: number) => `((sequence * ${chunks}u + ${k}) * ${starts.planes}u + n0 + ${starts.first + n}u) * ${E}u + channel, select(0u, live, ${n}u < states)`;
+  /** the slice's state n of a step, in b and c */
+  const inRow = (n: string) => `(sequence * ${L}u + step) * ${all}u + ${stateAt(slice, n)}`;
   const kept = (n: number) => `kept[(j * ${S}u + ${n}u) * ${lanes}u + lane]`;
   /** steps begin + 4j … of the way forwards, for one's own channels and states; beyond the chunk's end 0, which changes nothing */
   const ahead = (j: string) => eachStep((i) => `
@@ -117,7 +123,7 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
         let there = select(0u, live, step < end);
         next_delta${i} = delta_at(base + step * ${E}u, there);
         next_x${i} = x_at(base + step * ${E}u, there);
-        next_b${i} = b_at((sequence * ${L}u + step) * ${N}u + n0, select(0u, states, step < end));
+        next_b${i} = b_at(${inRow('n0')}, select(0u, states, step < end));
       }`);
   /** steps begin + 4j … of the way back: a part of what the workgroup needs */
   const fetch = (j: string) => lines(
@@ -128,12 +134,18 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
     rounds(stateItems, (k) => `
         let step = begin + (${j}) * ${T}u + (lane + ${k * lanes}u) / ${groups}u;
         let n = (lane + ${k * lanes}u) % ${groups}u * ${S}u;
-        ${['b', 'c'].map((v) => `part_${v}${k} = ${v}_at((sequence * ${L}u + step) * ${N}u + n, select(0u, ${N}u - n, step < end));`).join(' ')}`),
+        ${['b', 'c'].map((v) => `part_${v}${k} = ${v}_at(${inRow('n')}, select(0u, ${N}u - n, step < end));`).join(' ')}`),
   );
   const keep = lines(
     rounds(channelItems, (k) => ['x', 'delta', 'dy'].map((v) => `${v}_tile[lane + ${k * lanes}u] = part_${v}${k};`).join(' ')),
     rounds(stateItems, (k) => ['b', 'c'].map((v) => `${v}_tile[lane + ${k * lanes}u] = part_${v}${k};`).join(' ')),
   );
+  /** puts what the slice gives of dx or dDelta, which is the k-th of those that are wanted, beside what slices before it gave */
+  const put = (name: string, k: number, value: string) => {
+    const among = k === 0 ? 'at' : `at + ${k * B * L * E}u`;
+    const sum = from === 0 ? value : `sofar_at(${among}, there) + ${value}`;
+    return from + N === all ? `        put_${name}(at, there, ${sum});` : `        put_sofar(${among}, there, ${sum});`;
+  };
   const backwards = (i: number) => lines(
     eachState((n) => lines(
       `        let s${i}_${n} = fma(dy${i}, vec4f(c${i}[${n}]), p${n});`,
@@ -157,11 +169,12 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
       loadVector('delta', delta, 4),
       loadVector('b', b, S),
       loadVector('c', c, S),
-      loadVector('starts', starts, 4),
+      loadVector('starts', starts.operand, 4),
       entry !== undefined && loadVector('entry', entry, 4),
-      dx !== undefined && lines(loadVector('d', d, 4), storeVector('dx', dx, 4)),
-      dDelta !== undefined && storeVector('dDelta', dDelta, 4),
-      columnOfRates(E, N, 4),
+      dx !== undefined && lines(from === 0 && loadVector('d', d, 4), from + N === all && storeVector('dx', dx, 4)),
+      dDelta !== undefined && from + N === all && storeVector('dDelta', dDelta, 4),
+      sofar !== undefined && lines(loadVector('sofar', sofar, 4), storeVector('sofar', sofar, 4)),
+      columnOfRates(slice, 4),
       ['x', 'delta', 'dy'].map((v) => `var<workgroup> ${v}_tile: array<vec4f, ${channelItems}>;`),
       ['b', 'c'].map((v) => `var<workgroup> ${v}_tile: array<vec${S}f, ${stateItems}>;`),
       stops > 1 && `var<workgroup> kept: array<vec4f, ${(stops - 1) * S * lanes}>;`,
@@ -192,7 +205,7 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
           : `    var p${n} = entry_at(((sequence * ${segments.count}u + segment) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, ${n}u < states));`,
         da !== undefined && `    var da${n} = vec4f(0);`,
       )),
-      dx !== undefined && `    let skip = d_at(channel, live);`,
+      dx !== undefined && from === 0 && `    let skip = d_at(channel, live);`,
       dd !== undefined && `    var dd = vec4f(0);`,
       `    for (var k = min((segment + 1u) * ${perSegment}u, ${chunks}u); k > segment * ${perSegment}u;) {`,
       `      k--;`,
@@ -243,12 +256,13 @@ export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch
         return lines(
           `
         let step = t0 + ${i} / ${Q}u;
+        let at = base + step * ${E}u;
         let there = select(0u, live, step < end);
         let x = x_tile[${i}];
         let dy = dy_tile[${i}];`,
           toChannels && `        let du = ${parts(0)};`,
-          dx !== undefined && `        put_dx(base + step * ${E}u, there, du * delta_tile[${i}] + skip * dy);`,
-          dDelta !== undefined && `        put_dDelta(base + step * ${E}u, there, du * x + ${f32(Math.LN2)} * (${parts(1)}));`,
+          dx !== undefined && put('dx', 0, `du * delta_tile[${i}]${from === 0 ? ' + skip * dy' : ''}`),
+          dDelta !== undefined && put('dDelta', dx === undefined ? 0 : 1, `du * x + ${f32(Math.LN2)} * (${parts(1)})`),
           dd !== undefined && `        dd = fma(dy, x, dd);`,
         );
       }),

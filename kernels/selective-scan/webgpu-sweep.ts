@@ -1,8 +1,8 @@
 /** One sweep of the selective scan's recurrence along time, as WGSL. */
 import { LEAST_GPU, type GpuBinding, type Operand, type WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
-import type { ScanSizes } from './sizes.ts';
-import { columnOfRates, loadVector, storeVector, vectors } from './webgpu-text.ts';
+import type { Slice } from './sizes.ts';
+import { columnOfRates, loadVector, stateAt, storeVector, vectors } from './webgpu-text.ts';
 
 /** Stretches of time that run side by side. */
 export interface Segments {
@@ -11,9 +11,16 @@ export interface Segments {
   readonly steps: number;
 }
 
+/** States by plane, [B, …, planes, E]: those of the slice lie in planes from `first` on. */
+export interface Planes {
+  readonly operand: Operand;
+  readonly planes: number;
+  readonly first: number;
+}
+
 export interface Sweep {
   readonly name: string;
-  readonly sizes: ScanSizes;
+  readonly slice: Slice;
   readonly segments: Segments;
   /** steps between two kept states */
   readonly chunk: number;
@@ -25,17 +32,17 @@ export interface Sweep {
   /** [B, L, E] */
   readonly x: Operand;
   readonly delta: Operand;
-  /** [E, N] */
+  /** [E, all states] */
   readonly a: Operand;
-  /** [B, L, N] */
+  /** [B, L, all states] */
   readonly b: Operand;
   /** states that the segments begin with, [B, segments, N, E]; without them 0 */
   readonly entry?: Operand | undefined;
-  /** y = h c + d ⊙ x */
-  readonly y?: { readonly out: Operand; readonly c: Operand; readonly d: Operand } | undefined;
-  /** states before each chunk, [B, chunks, N, E] */
-  readonly starts?: Operand | undefined;
-  /** state after the last step, [B, E, N] */
+  /** y = h c + d ⊙ x, summed over the slices: all but the last write to `sofar` [B, L, E], which is there if they are several */
+  readonly y?: { readonly out: Operand; readonly c: Operand; readonly d: Operand; readonly sofar: Operand | undefined } | undefined;
+  /** states before each chunk */
+  readonly starts?: Planes | undefined;
+  /** state after the last step, [B, E, all states] */
   readonly last?: Operand | undefined;
   /** states that the segments end with, [B, segments, N, E], and their sums of δ, [B, segments, E] */
   readonly ends?: { readonly states: Operand; readonly totals: Operand } | undefined;
@@ -43,7 +50,7 @@ export interface Sweep {
 
 /** states of one invocation, a multiple of 4, at most */
 const STATES = 8;
-/** invocations of a workgroup, or a few more where there are many states */
+/** invocations of a workgroup */
 const SIZE = 32;
 /** invocations from which on a GPU is busy: below, each does better with more operands on their way, above with fewer registers */
 const BUSY = 131072;
@@ -56,7 +63,8 @@ const ROOM = LEAST_GPU.workgroupBytes / 4;
  * the tile.
  */
 export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, sweep: Sweep): void {
-  const { sizes: { B, L, E, N, chunks }, segments, chunk, reverse, x, delta, a, b, entry, y, starts, last, ends } = sweep;
+  const { slice, segments, chunk, reverse, x, delta, a, b, entry, y, starts, last, ends } = sweep;
+  const { B, L, E, N, chunks, from, all } = slice;
   const S = Math.min(STATES, 4 * Math.ceil(N / 4));
   const groups = Math.ceil(N / S);
   const Q = Math.min(Math.max(1, 2 ** Math.floor(Math.log2(SIZE / groups))), 2 ** Math.ceil(Math.log2(E)));
@@ -75,7 +83,8 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
 
   const bindings: Record<string, GpuBinding> = {
     all_x: x, all_delta: delta, all_a: a, all_b: vectors(b, 4),
-    ...(y && { all_c: vectors(y.c, 4), all_d: y.d, all_y: y.out }), ...(entry && { all_entry: entry }), ...(starts && { all_starts: starts }), ...(last && { all_last: last }),
+    ...(y && { all_c: vectors(y.c, 4), ...(from === 0 && { all_d: y.d }), ...(from + N === all && { all_y: y.out }), ...(y.sofar && { all_sofar: y.sofar }) }),
+    ...(entry && { all_entry: entry }), ...(starts && { all_starts: starts.operand }), ...(last && { all_last: last }),
     ...(ends && { all_ends: ends.states, all_totals: ends.totals }),
   };
 
@@ -97,11 +106,12 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
       let step = first + (lane + ${k * lanes}u) / ${units}u;
       let n = (lane + ${k * lanes}u) % ${units}u * 4u;
       let states = select(0u, ${N}u - min(n, ${N}u), step < end);
-      let at = (sequence * ${L}u + ${row('step')}) * ${N}u + n;
+      let at = (sequence * ${L}u + ${row('step')}) * ${all}u + ${stateAt(slice, 'n')};
       ${names.map((v) => `next_${v}${k} = ${v}_at(at, states);`).join('\n      ')}`),
   );
   const eachState = (text: (n: number) => string) => repeat(S, text);
-  const stored = (name: string, place: string) => eachState((n) => `    put_${name}(((${place}) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, n0 + ${n}u < ${N}u), h${n});`);
+  const stored = (name: string, place: string, planes: number, first: number) =>
+    eachState((n) => `    put_${name}(((${place}) * ${planes}u + n0 + ${first + n}u) * ${E}u + channel, select(0u, live, n0 + ${n}u < ${N}u), h${n});`);
   const component = (v: string, i: number, n: number) => `${v}${i}_${n >> 2}[${n & 3}]`;
 
   dispatch({
@@ -112,11 +122,12 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
       loadVector('x', x, 1),
       loadVector('delta', delta, 1),
       loadVector('b', b, 4),
-      y !== undefined && lines(loadVector('c', y.c, 4), loadVector('d', y.d, 1), storeVector('y', y.out, 1)),
+      y !== undefined && lines(loadVector('c', y.c, 4), from === 0 && loadVector('d', y.d, 1), from + N === all && storeVector('y', y.out, 1)),
+      y?.sofar !== undefined && lines(loadVector('sofar', y.sofar, 1), storeVector('sofar', y.sofar, 1)),
       entry !== undefined && loadVector('entry', entry, 1),
-      starts !== undefined && storeVector('starts', starts, 1),
+      starts !== undefined && storeVector('starts', starts.operand, 1),
       ends !== undefined && lines(storeVector('ends', ends.states, 1), storeVector('totals', ends.totals, 1)),
-      columnOfRates(E, N, 1),
+      columnOfRates(slice, 1),
       `var<workgroup> x_tile: array<f32, ${channelItems}>;`,
       `var<workgroup> delta_tile: array<f32, ${channelItems}>;`,
       names.map((v) => `var<workgroup> ${v}_tile: array<vec4f, ${stateItems}>;`),
@@ -137,7 +148,7 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
       eachState((n) => entry === undefined
         ? `  var h${n} = 0f;`
         : `  var h${n} = entry_at(((sequence * ${segments.count}u + segment) * ${N}u + n0 + ${n}u) * ${E}u + channel, select(0u, live, n0 + ${n}u < ${N}u));`),
-      y !== undefined && `  let skip = d_at(channel, live);`,
+      y !== undefined && from === 0 && `  let skip = d_at(channel, live);`,
       ends !== undefined && `  var total = 0f;`,
       repeat(Math.ceil(channelItems / lanes), (k) => `  var next_x${k} = 0f;\n  var next_delta${k} = 0f;`),
       repeat(Math.ceil(stateItems / lanes), (k) => names.map((v) => `  var next_${v}${k} = vec4f(0);`).join('\n')),
@@ -150,7 +161,7 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
       `    if (tile > 0u) {`,
       starts !== undefined && lines(
         `      if ((tile - 1u) % ${perChunk}u == 0u && ready > 0u) {`,
-        stored('starts', `sequence * ${chunks}u + (begin + ready_first) / ${chunk}u`),
+        stored('starts', `sequence * ${chunks}u + (begin + ready_first) / ${chunk}u`, starts.planes, starts.first),
         `      }`,
       ),
       // as many passes as there are steps, which compilers do not know: they do not unroll the loop
@@ -181,8 +192,10 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
         return lines(
           y !== undefined && `
       let t = (${i}) / ${Q}u;
-      let sum = skip * x_tile[${i}] + ${Array.from({ length: groups }, (_, g) => `parts[${i} + ${g * channelItems}u]`).join(' + ')};
-      put_y((sequence * ${L}u + begin + ready_first + t) * ${E}u + channel, select(0u, live, t < ready), sum);`,
+      let at = (sequence * ${L}u + begin + ready_first + t) * ${E}u + channel;
+      let there = select(0u, live, t < ready);
+      let sum = ${from === 0 ? `skip * x_tile[${i}]` : 'sofar_at(at, there)'} + ${Array.from({ length: groups }, (_, g) => `parts[${i} + ${g * channelItems}u]`).join(' + ')};
+      put_${from + N === all ? 'y' : 'sofar'}(at, there, sum);`,
           `      x_tile[${i}] = next_x${k};`,
           `      delta_tile[${i}] = next_delta${k};`,
         );
@@ -194,12 +207,12 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
       `  }`,
       last !== undefined && lines(
         `  if (segment == ${segments.count - 1}u) {`,
-        eachState((n) => `    if (live > 0u && n0 + ${n}u < ${N}u) { all_last[(sequence * ${E}u + channel) * ${N}u + n0 + ${n}u] = h${n}; }`),
+        eachState((n) => `    if (live > 0u && n0 + ${n}u < ${N}u) { all_last[(sequence * ${E}u + channel) * ${all}u + n0 + ${from + n}u] = h${n}; }`),
         `  }`,
       ),
       ends !== undefined && lines(
         `  let place = sequence * ${segments.count}u + segment;`,
-        stored('ends', 'place'),
+        stored('ends', 'place', N, 0),
         `  put_totals(place * ${E}u + channel, select(0u, live, group == 0u), total);`,
       ),
       `}`,
@@ -213,7 +226,8 @@ const JOIN = 64;
  * From the states that segments end with when they begin with 0 to the states that they really begin with, written over them: one invocation for
  * each sequence, state and channel goes from segment to segment.
  */
-export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { name, sizes: { B, E, N }, segments: { count }, reverse, a }: Pick<Sweep, 'name' | 'sizes' | 'segments' | 'reverse' | 'a'>, { states, totals }: NonNullable<Sweep['ends']>): void {
+export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { name, slice, segments: { count }, reverse, a }: Pick<Sweep, 'name' | 'slice' | 'segments' | 'reverse' | 'a'>, { states, totals }: NonNullable<Sweep['ends']>): void {
+  const { B, E, N, all } = slice;
   dispatch({
     name,
     bindings: { all_a: a, all_states: states, all_totals: totals },
@@ -225,7 +239,7 @@ export function joinSegments({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, { n
   let channel = i % ${E}u;
   let n = i / ${E}u % ${N}u;
   let sequence = i / ${E * N}u;
-  let rate = ${f32(Math.LOG2E)} * all_a[channel * ${N}u + n];
+  let rate = ${f32(Math.LOG2E)} * all_a[channel * ${all}u + ${stateAt(slice, 'n')}];
   var h = 0f;
   for (var k = 0u; k < ${count}u; k++) {
     let place = sequence * ${count}u + ${reverse ? `${count - 1}u - k` : 'k'};

@@ -3,6 +3,7 @@ import type { GpuBinding, Operand } from '#engine/fused-op.ts';
 import { sizeOf } from '#engine/tensor-spec.ts';
 import { bind, vector, type Width } from '#engine/webgpu/matmul-operands.ts';
 import { f32 } from '#engine/webgpu/wgsl.ts';
+import type { Slice } from './sizes.ts';
 
 /**
  * How a tensor is bound for `loadVector`: as vectors of neighbours along its last axis where its rows are whole vectors. The binding's name is `all_` and the tensor's, so
@@ -33,8 +34,12 @@ export function storeVector(name: string, operand: Operand, width: Width): strin
   return `${head} ${parts.join(' ')} }`;
 }
 
-/** fn rates_of(channel, n, live): state n's column of a [E, N] for `width` neighbouring channels, for use with exp2. */
-export function columnOfRates(E: number, N: number, width: Width): string {
-  const parts = Array.from({ length: width }, (_, i) => `select(0f, all_a[min((channel + ${i}u) * ${N}u + n, ${E * N - 1}u)], live > ${i}u && n < ${N}u)`);
+/** Where the slice's state n lies in a row of all states. */
+export const stateAt = ({ from }: Slice, n: string): string => (from === 0 ? n : `${from}u + ${n}`);
+
+/** fn rates_of(channel, n, live): the column of a [E, all states] of the slice's state n for `width` neighbouring channels, for use with exp2. */
+export function columnOfRates(slice: Slice, width: Width): string {
+  const { E, N, all } = slice;
+  const parts = Array.from({ length: width }, (_, i) => `select(0f, all_a[min((channel + ${i}u) * ${all}u + ${stateAt(slice, 'n')}, ${E * all - 1}u)], live > ${i}u && n < ${N}u)`);
   return `fn rates_of(channel: u32, n: u32, live: u32) -> ${vector(width)} { return ${f32(Math.LOG2E)} * ${vector(width)}(${parts.join(', ')}); }`;
 }
