@@ -43,7 +43,7 @@ const [name = 'quick'] = positionals;
 const threads = Number(values.threads);
 
 /** The forms that PyTorch has of a workload; a loop over tokens is spared lengths at which it takes minutes. */
-const LONGEST_LOOP = 8192;
+const LONGEST_LOOP = values.device === 'cuda' ? 2048 : 8192;
 const peerForms = {
   gemm: () => ['blas'],
   copy: () => ['copy'],
