@@ -1,7 +1,7 @@
 /** The backward sweep of the selective scan as WGSL, with all its gradients. */
 import { LEAST_GPU, type GpuBinding, type Operand, type WebgpuLowering } from '#engine/fused-op.ts';
 import { f32, lines, repeat } from '#engine/webgpu/wgsl.ts';
-import type { ScanSizes, Slice } from './sizes.ts';
+import type { Slice } from './sizes.ts';
 import type { Planes, Segments } from './webgpu-sweep.ts';
 import { columnOfRates, loadVector, stateAt, storeVector, vectors } from './webgpu-text.ts';
 
@@ -11,6 +11,8 @@ const S = 2;
 const SIZE = 64;
 /** vectors that fit into workgroup memory */
 const VECTORS = LEAST_GPU.workgroupBytes / 16;
+/** steps whose states and decays are held in registers */
+export const STEPS = 4;
 /** a chunk is not longer */
 const LONGEST = 32;
 
@@ -20,30 +22,27 @@ interface GradientTile {
   readonly quads: number;
   /** its invocations along the states */
   readonly groups: number;
-  /** steps whose states and decays are held in registers */
-  readonly steps: number;
   /** rows of sums over channels are padded: neighbours in such a sum lie in different banks */
   readonly pitch: number;
   /** the longest chunk whose states fit into workgroup memory */
   readonly longestChunk: number;
 }
 
-export function gradientTile({ E, N }: ScanSizes): GradientTile {
+export function gradientTile({ E, N }: Slice): GradientTile {
   const groups = Math.ceil(N / S);
-  const quads = Math.min(Math.max(1, 2 ** Math.floor(Math.log2(SIZE / groups))), 2 ** Math.ceil(Math.log2(Math.ceil(E / 4))));
+  const quads = Math.min(2 ** Math.floor(Math.log2(SIZE / groups)), 2 ** Math.ceil(Math.log2(Math.ceil(E / 4))));
   const pitch = quads === 1 ? 1 : quads + 1;
   const lanes = quads * groups;
   /** operands, parts of sums over states, over channels (vectors of S) and over steps */
-  const others = (steps: number) => steps * (3 * quads + 2 * lanes + (2 * groups * (1 + pitch) * S) / 4) + lanes;
-  const steps = others(4) <= VECTORS ? 4 : 2;
-  const kept = Math.floor((VECTORS - others(steps)) / (S * lanes));
-  return { quads, groups, steps, pitch, longestChunk: Math.min(LONGEST, steps * (1 + kept)) };
+  const others = STEPS * (3 * quads + 2 * lanes + (2 * groups * (1 + pitch) * S) / 4) + lanes;
+  const kept = Math.floor((VECTORS - others) / (S * lanes));
+  return { quads, groups, pitch, longestChunk: Math.min(LONGEST, STEPS * (1 + kept)) };
 }
 
 /** Blocks of channels that a workgroup takes in turn: so many that the shares of db and dc take no more room than x and delta. */
-export function blocksInTurn(sizes: ScanSizes): { shares: number; inTurn: number } {
-  const { E, N } = sizes;
-  const blocks = Math.ceil(E / (4 * gradientTile(sizes).quads));
+export function blocksInTurn(slice: Slice): { shares: number; inTurn: number } {
+  const { E, N } = slice;
+  const blocks = Math.ceil(E / (4 * gradientTile(slice).quads));
   const inTurn = Math.ceil(blocks / Math.max(1, Math.floor(E / N)));
   return { shares: Math.ceil(blocks / inTurn), inTurn };
 }
@@ -86,7 +85,8 @@ export interface BackwardSweep {
 export function backwardSweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, sweep: BackwardSweep): void {
   const { slice, segments, chunk, dy, x, delta, a, b, c, d, starts, entry, dx, dDelta, sofar, shares, at: { da, db, dc, dd } } = sweep;
   const { B, L, E, N, chunks, from, all } = slice;
-  const { quads: Q, groups, steps: T, pitch } = gradientTile(slice);
+  const T = STEPS;
+  const { quads: Q, groups, pitch } = gradientTile(slice);
   const { shares: shareCount, inTurn } = blocksInTurn(slice);
   const lanes = Q * groups;
   const stops = Math.ceil(chunk / T);

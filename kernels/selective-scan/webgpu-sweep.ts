@@ -67,7 +67,7 @@ export function sweepKernel({ dispatch }: Pick<WebgpuLowering, 'dispatch'>, swee
   const { B, L, E, N, chunks, from, all } = slice;
   const S = Math.min(STATES, 4 * Math.ceil(N / 4));
   const groups = Math.ceil(N / S);
-  const Q = Math.min(Math.max(1, 2 ** Math.floor(Math.log2(SIZE / groups))), 2 ** Math.ceil(Math.log2(E)));
+  const Q = Math.min(2 ** Math.floor(Math.log2(SIZE / groups)), 2 ** Math.ceil(Math.log2(E)));
   const lanes = Q * groups;
   /** vectors of states of a step */
   const units = (groups * S) / 4;

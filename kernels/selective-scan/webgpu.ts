@@ -6,8 +6,8 @@ import type { Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { sizeOf } from '#engine/tensor-spec.ts';
 import { lines, repeat } from '#engine/webgpu/wgsl.ts';
 import type { ScanAttrs } from './op.ts';
-import { scanSizes, slicesOf, type ScanSizes, type Slice } from './sizes.ts';
-import { backwardSweepKernel, blocksInTurn, gradientTile } from './webgpu-gradient.ts';
+import { scanSizes, slicesOf, type Slice } from './sizes.ts';
+import { backwardSweepKernel, blocksInTurn, gradientTile, STEPS } from './webgpu-gradient.ts';
 import { joinSegments, sweepKernel, type Planes, type Segments, type Sweep } from './webgpu-sweep.ts';
 import { stateAt } from './webgpu-text.ts';
 
@@ -23,7 +23,7 @@ const SHORTEST = 64;
 const BUSY = 1024;
 
 /** As many segments as make the GPU busy, each a whole number of `unit` steps; `workgroups` run for each where it is not a few channels and states to one. */
-function segmentsOf({ B, L, E, N }: ScanSizes, unit: number, workgroups = BUSY): Segments {
+function segmentsOf({ B, L, E, N }: Slice, unit: number, workgroups = BUSY): Segments {
   const invocations = B * E * Math.ceil(N / 8);
   const few = Math.max(invocations >= ENOUGH ? 1 : Math.ceil((4 * ENOUGH) / invocations), Math.ceil(BUSY / workgroups));
   const wanted = Math.max(1, Math.min(few, Math.floor(L / SHORTEST)));
@@ -81,9 +81,8 @@ const ROOM = 2 ** 30;
  * through them first, which takes twice as long as to keep more states.
  */
 function gradientChunk(slice: Slice, given: number, room: number): number {
-  const { steps, longestChunk } = gradientTile(slice);
   const { B, L, E, N } = slice;
-  return Math.min(given, 4 * B * Math.ceil(L / Math.min(given, steps)) * N * E <= room ? steps : longestChunk);
+  return Math.min(given, 4 * B * Math.ceil(L / Math.min(given, STEPS)) * N * E <= room ? STEPS : gradientTile(slice).longestChunk);
 }
 
 /** In the states that the op keeps, all of them to a plane. */
