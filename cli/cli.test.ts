@@ -47,7 +47,7 @@ async function json<T>(args: readonly string[], cwd?: string, code = 0): Promise
   return JSON.parse(ended.out) as T;
 }
 
-const figureNames = async () => (await json<{ figures: { name: string }[] }>(['list', 'figures'])).figures.map((f) => f.name);
+const figures = async () => (await json<{ figures: { name: string; of: 'runs' | 'costs' }[] }>(['list', 'figures'])).figures;
 
 async function until(condition: () => boolean): Promise<void> {
   const end = Date.now() + 60_000;
@@ -111,7 +111,7 @@ describe.concurrent('looking around', () => {
 
   test('the figures of every preset exist, and quick has a plan', async () => {
     const { sweeps } = await json<{ sweeps: { name: string; figures?: string[] }[] }>(['list', 'sweeps']);
-    const known = await figureNames();
+    const known = (await figures()).map((f) => f.name);
     const { throughputs } = await json<{ throughputs: { name: string; figures?: string[] }[] }>(['list', 'throughputs']);
     for (const { figures = [] } of [...sweeps, ...throughputs]) expect(known).toEqual(expect.arrayContaining(figures));
     const plan = await json<{ total: number; missing: number; points: { steps: number; tokens: number }[] }>(['sweep', 'quick', '--dry-run'], folder());
@@ -381,13 +381,13 @@ describe('sweep and report', () => {
     expect(out).toContain('2 of 3 points of sweep tiny are missing in part.jsonl');
   });
 
-  test('report all skips what has no data and says so', async () => {
+  test('report all draws the figures of what a store holds, skips those without data and says so', async () => {
     const cwd = folder();
     writeFileSync(join(cwd, 'good.jsonl'), `${JSON.stringify(madeUpRecord({ point: { model: 'mamba2' } }))}\n`);
     const { code, out, err } = await run(['report', 'all', '--from', 'good.jsonl', '--out', 'f', '--format', 'csv'], cwd);
     expect(code, err).toBe(0);
     const paths = out.trim().split('\n');
-    expect(paths.length + err.split('Not drawn').length - 1).toBe((await figureNames()).length);
+    expect(paths.length + err.split('Not drawn').length - 1).toBe((await figures()).filter((f) => f.of === 'runs').length);
     for (const p of paths) expect(existsSync(join(cwd, p))).toBe(true);
   });
 });

@@ -16,5 +16,10 @@ function findRoot(): string {
 /** The folder of package.json. */
 export const packageRoot: string = findRoot();
 
+const packed = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string; gitHead?: string };
+
 /** The package's version. */
-export const packageVersion: string = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+export const packageVersion: string = packed.version;
+
+/** The commit that a package was made from, where its package.json says so (npm's own field). */
+export const packageCommit: string | undefined = packed.gitHead;

@@ -47,6 +47,7 @@ const LONGEST_LOOP = values.device === 'cuda' ? 2048 : 8192;
 const peerForms = {
   gemm: () => ['blas'],
   copy: () => ['copy'],
+  launch: () => [],
   'causal-attention': () => ['sdpa', 'plain'],
   // the published loop indexes its tensors, which makes its gradient quadratic by accident; over unbound steps it is the same program
   'selective-scan': ({ seqLen, direction }) => [...(seqLen <= LONGEST_LOOP ? ['sequential'] : []), ...(seqLen <= 512 && direction !== 'forward' ? ['indexed'] : []), 'associative', ...(values.device === 'cuda' ? ['cuda'] : [])],

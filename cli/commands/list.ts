@@ -36,7 +36,7 @@ const sections: Record<string, () => Promise<Entry[]>> = {
   workloads: async () => docs((await import('#harness/workloads/index.ts')).workloads),
   figures: async () => {
     const { figures } = await import('#reports/index.ts');
-    return Object.values(figures).map(({ name, summary }) => ({ name, summary, options: [] }));
+    return Object.values(figures).map(({ name, summary, of }) => ({ name, summary, options: [], of }));
   },
 };
 
