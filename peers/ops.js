@@ -48,6 +48,7 @@ const peerForms = {
   gemm: () => ['blas'],
   copy: () => ['copy'],
   launch: () => [],
+  'naive-scan': () => [],
   'causal-attention': () => ['sdpa', 'plain'],
   // the published loop indexes its tensors, which makes its gradient quadratic by accident; over unbound steps it is the same program
   'selective-scan': ({ seqLen, direction }) => [...(seqLen <= LONGEST_LOOP ? ['sequential'] : []), ...(seqLen <= 512 && direction !== 'forward' ? ['indexed'] : []), 'associative', ...(values.device === 'cuda' ? ['cuda'] : [])],
