@@ -61,15 +61,18 @@ function serve() {
   const script = join(dirname(fileURLToPath(import.meta.url)), 'torch_ops.py');
   const child = spawn(values.python, [script, '--device', values.device, '--threads', String(threads), '--dtype', values.dtype, '--serve'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`PyTorch ended early (${values.python} ${script})`);
+    return JSON.parse(value);
+  };
+  // which PyTorch on which device: a failed measurement tells it too
+  const ready = answer();
   return {
     ask: async (request) => {
+      const about = await ready;
       child.stdin.write(`${JSON.stringify(request)}\n`);
-      for (;;) {
-        const { value, done } = await lines.next();
-        if (done) throw new Error(`PyTorch ended early (${values.python} ${script})`);
-        const answer = JSON.parse(value);
-        if (answer.ready !== true) return answer;
-      }
+      return { ...about, ...(await answer()) };
     },
     close: () => child.kill(),
   };
@@ -116,7 +119,7 @@ async function theirs(ours, form) {
     kernels: [],
     work: counted,
     peakBytes: answer.peakBytes ?? 0,
-    device: fingerprint({ engine: 'pytorch', adapter: values.device === 'cpu' ? description.adapter : (answer.device ?? description.adapter), ...(values.device === 'cpu' && { threads }), precision: values.dtype, features: [], versions: { torch: answer.torch ?? 'unknown' } }),
+    device: fingerprint({ engine: 'pytorch', adapter: values.device === 'cpu' ? description.adapter : answer.device, ...(values.device === 'cpu' && { threads }), precision: values.dtype, features: [], versions: { torch: answer.torch } }),
     finishedAt: new Date().toISOString(),
   });
 }

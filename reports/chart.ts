@@ -213,7 +213,8 @@ function labels(all: readonly Series[], family: string): Plugin {
       ctx.font = `${sizes.label}px ${family}`;
       ctx.textBaseline = 'middle';
       ctx.textAlign = 'center';
-      for (const series of all) {
+      // solid lines are the main ones
+      for (const series of all.toSorted((a, b) => a.look.dash.length - b.look.dash.length)) {
         ctx.fillStyle = mix(series.look.color, '#000000', 0.3);
         for (const mark of series.marks) {
           if (mark.label === undefined || mark.aside) continue;
@@ -230,7 +231,7 @@ function labels(all: readonly Series[], family: string): Plugin {
           ] as const;
           for (const [dx, dy] of offsets) {
             const box = { left: p.x + dx - w, right: p.x + dx + w, top: p.y + dy - h, bottom: p.y + dy + h };
-            const inside = box.left >= chartArea.left + 2 && box.right <= chartArea.right && box.top >= chartArea.top && box.bottom <= chartArea.bottom - 2;
+            const inside = box.left >= chartArea.left + 2 && box.right <= chart.width && box.top >= chartArea.top && box.bottom <= chartArea.bottom - 2;
             if (!inside || taken.some((other) => overlap(box, other))) continue;
             ctx.fillText(mark.label, p.x + dx, p.y + dy);
             taken.push(box);

@@ -6,7 +6,7 @@ import { compareAppearance } from '#results/query.ts';
 import type { Appearance } from '#results/record.ts';
 import { list } from './caption.ts';
 import type { Axis, Facts, Figure, FigureOptions, Look, Mark, Panel, Series, Stored } from './figure.ts';
-import { looksOf } from './look.ts';
+import { looksOf, type Family } from './look.ts';
 import { nameSeries, withOptions, type Traits } from './naming.ts';
 import { formatNumber } from './ticks.ts';
 
@@ -82,7 +82,8 @@ export interface CostFigure {
 
 /** A figure of costs. Throws E_STORE, with the command that measures them, when there are none. */
 export function costFigure({ name, title, panels, all, caption, columns, command }: CostFigure): Figure {
-  const shown = panels.flatMap(({ costs }, panel) => costs.map((cost): Shown => ({ cost, appearance: cost.appearance, panel })));
+  const given = panels.flatMap(({ costs }, panel) => costs.map((cost): Shown => ({ cost, appearance: cost.appearance, panel })));
+  const { shown, absent } = withoutAbsent(given);
   if (!shown.some(({ cost }) => cost.state === 'done')) {
     const why = shown.length === 0 ? 'there are no measurements to draw' : `none of ${shown.length} measurements was done (${[...new Set(shown.map(({ cost }) => cost.state))].sort().join(', ')})`;
     throw new RecallbenchError('E_STORE', `${name}: ${why}. Take some with: ${command}`);
@@ -90,8 +91,9 @@ export function costFigure({ name, title, panels, all, caption, columns, command
   const places = placesOf(all);
   const place = ({ cost, panel }: Shown) => canonicalJson([panel, panels[panel].scattered === true ? cost.key : xOf(panels[panel], cost)]);
   const naming = nameSeries(shown, ({ cost, panel }) => traitsOf(cost, places, panels[panel].along), place, panels.some((p) => p.scattered) ? [] : ['dState']);
-  const looks = looksOf(naming.families);
-  const names = naming.families.flatMap((family) => family.variants);
+  const families = withPeers(naming.families);
+  const looks = looksOf(families);
+  const names = families.flatMap((family) => family.variants);
   const roofs = roofsOf(all);
   const drawn = panels.map((panel, i): Panel => {
     const own = shown.filter((s) => s.panel === i);
@@ -103,7 +105,8 @@ export function costFigure({ name, title, panels, all, caption, columns, command
       });
       const slope = panel.slopes ? exponent(marks) : undefined;
       if (slope !== undefined) {
-        marks[marks.length - 1].label = `slope ${slope.toFixed(2)}`;
+        // + 0: no -0.00
+        marks[marks.length - 1].label = (Math.round(100 * slope) / 100 + 0).toFixed(2);
         for (const mark of marks) mark.facts['slope'] = Number(slope.toFixed(3));
       }
       const failed = costs.flatMap((cost) => (cost.state === 'done' ? [] : [{ x: xOf(panel, cost), why: cost.state, facts: factsOf(cost, roofs) }]));
@@ -118,8 +121,28 @@ export function costFigure({ name, title, panels, all, caption, columns, command
     panels: drawn,
     ...(columns === undefined ? {} : { columns }),
     caption: [...caption, ...shapeSentences(costs), ...wordsOf(costs)],
-    notes: failureNotes(shown, panels, naming.nameOf),
+    notes: [...failureNotes(shown, panels, naming.nameOf), ...absent],
   };
+}
+
+/** What could not run at any place is no line with a mark of failure everywhere, but a sentence. */
+function withoutAbsent(given: readonly Shown[]): { shown: Shown[]; absent: string[] } {
+  const lines = groupBy(given, ({ appearance }) => appearance.label).map(([label, of]) => ({ label, of, absent: of.every(({ cost }) => cost.state === 'unsupported') }));
+  const absent = lines.flatMap(({ label, of, absent: is }) => {
+    const [{ cost }] = of;
+    return is ? [`Not to be had: ${label}${cost.state !== 'done' && cost.reason !== undefined ? ` (${cost.reason})` : ''}.`] : [];
+  });
+  return { shown: given.filter(({ appearance }) => !lines.some(({ label, absent: is }) => is && label === appearance.label)), absent };
+}
+
+/** A peer's form of an op, "SSD, chunked — PyTorch, einsum", belongs to the op's own family and looks like a variant of it. */
+function withPeers(families: readonly Family[]): Family[] {
+  const opOf = ({ appearance: { label } }: Family) => families.find((op) => label.startsWith(`${op.appearance.label} — `));
+  return families.flatMap((family): Family[] => {
+    if (opOf(family) !== undefined) return [];
+    const peers = families.filter((other) => opOf(other) === family).flatMap((peer) => peer.variants);
+    return [{ ...family, variants: [...peers, ...family.variants] }];
+  });
 }
 
 /** "wasm, 2 threads": where a cost was measured, for those who compare several places. */
@@ -176,7 +199,7 @@ function shapeSentences(costs: readonly Cost[]): string[] {
 function wordsOf(costs: readonly Cost[]): string[] {
   const done = costs.filter((c): c is DoneCost => c.state === 'done');
   const distinct = (texts: readonly string[]) => [...new Set(texts)].sort();
-  const devices = distinct(costs.map(({ device: { adapter, versions }, measure: { engine, threads, precision } }) => `${adapter} (${[versions['torch'] === undefined ? engine : `PyTorch ${versions['torch']}`, precision, ...(threads === undefined ? [] : [`${threads} threads`])].join(', ')})`));
+  const devices = distinct(done.map(({ device: { adapter, versions }, measure: { engine, threads, precision } }) => `${adapter} (${[versions['torch'] === undefined ? engine : `PyTorch ${versions['torch']}`, precision, ...(threads === undefined ? [] : [`${threads} threads`])].join(', ')})`));
   const counts = done.map((c) => c.repetitions);
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   const clocks = distinct(done.map((c) => (c.clock === 'device' ? 'the device\'s own clock' : 'wall time')));

@@ -38,7 +38,7 @@ export const decodeLatency: FigureKind<'decode-latency'> = {
       all,
       panels: [...byContext, ...byBatch.map((p) => ({ ...p, beside: [...(p.beside ?? []), ...p.published.series] })), ...first],
       caption: [
-        'A decoding step gives one token to every sequence; state or cache are carried inside the engine. Slopes are exponents over the longer half of each line.',
+        'A decoding step gives one token to every sequence; state or cache are carried inside the engine. Numbers at the ends of lines are slopes: exponents over the longer half of each line.',
         ...(first.length === 0 ? [] : ['Time to first token is wall time of one call by itself, from the host\'s call to the result in its hands.']),
         ...new Set(byBatch.flatMap((p) => p.published.words)),
       ],

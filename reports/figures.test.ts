@@ -79,14 +79,22 @@ function madeUpCosts(): Measurement[] {
       for (const seqLen of [512, 2048, 8192]) {
         const work = { flops: 1e4 * seqLen ** 2, exps: 0, bytes: 1e4 * seqLen };
         const full = seqLen === 8192 && direction !== 'forward';
-        add('causal-attention', ops['causal-attention'], { batch: 1, seqLen, heads: 4, direction }, times * 4e-6 * seqLen ** 2, { work, ...(full ? { state: 'out-of-memory', reason: 'no room', samples: [] } : {}) });
+        add('causal-attention', ops['causal-attention'], { batch: 1, seqLen, heads: 4, headDim: 64, direction }, times * 4e-6 * seqLen ** 2, { work, ...(full ? { state: 'out-of-memory', reason: 'no room', samples: [] } : {}) });
         for (const dState of [16, 64]) {
           add('selective-scan', ops['selective-scan'], { batch: 1, seqLen, channels: 256, dState, direction }, times * 1e-4 * seqLen * dState, { work });
-          add('ssd', ops.ssd, { batch: 1, seqLen, heads: 4, dState, direction }, times * 4e-3 * seqLen * (dState / 16) ** 0.3, { work, peakBytes: 1000 * seqLen });
+          add('ssd', ops.ssd, { batch: 1, seqLen, heads: 4, headDim: 64, dState, direction }, times * 4e-3 * seqLen * (dState / 16) ** 0.3, { work, peakBytes: 1000 * seqLen });
         }
       }
     }
-    add('causal-attention', { ...ops['causal-attention'], label: 'Causal attention — PyTorch, sdpa', order: 0.5 }, { batch: 1, seqLen: 512, heads: 4, direction: 'forward', implementation: 'sdpa' }, 2, { adapter: 'no device', measure: { workload: 'causal-attention', options: { batch: 1, seqLen: 512, heads: 4, direction: 'forward', implementation: 'sdpa' }, engine: 'pytorch', threads: 2, repetition } });
+    // wider than the others, so no line beside them
+    add('causal-attention', ops['causal-attention'], { batch: 1, seqLen: 2048, heads: 8, headDim: 64, direction: 'forward' }, 40);
+    const peer = (workload: keyof typeof ops, form: string, options: Record<string, unknown>, ms: number, more = {}) =>
+      add(workload, { ...ops[workload], label: `${ops[workload].label} — PyTorch, ${form}`, order: ops[workload].order + 0.5 }, {}, ms, { adapter: 'no device', measure: { workload, options: { batch: 1, heads: 4, headDim: 64, direction: 'forward', ...options, implementation: form }, engine: 'pytorch', threads: 2, repetition }, ...more });
+    for (const seqLen of [512, 2048]) {
+      peer('causal-attention', 'sdpa', { seqLen }, 2e-6 * seqLen ** 2);
+      peer('causal-attention', 'plain', { seqLen }, 8e-6 * seqLen ** 2);
+      peer('ssd', 'triton', { seqLen, dState: 64 }, 0, { state: 'unsupported', reason: 'the package is not there', samples: [] });
+    }
     for (const [model, appearance] of Object.entries(models)) {
       const stateful = { model, modelOptions: model === 'mamba2' ? { dState: 64 } : {}, dModel: 64, layers: 2 };
       const bytes = (n: number) => (model === 'attention' ? 1024 * n : 65_536);
@@ -192,7 +200,7 @@ describe.each(of('costs'))('%s', (name, figure) => {
     expect(words).toMatch(/no device \(wasm, fp32, 2 threads\).* by wall time: medians of 3 interleaved repetitions/);
     expect(words).toMatch(/Shapes: /);
     expect(words).toContain('recallbench 0.0.0');
-    if (name === 'time-vs-length') expect(figure.notes).toEqual(['No measurement: Causal attention at 8,192, forward and backward (out-of-memory).']);
+    if (name === 'time-vs-length') expect(figure.notes).toEqual(['No measurement: Causal attention at 8,192, forward and backward (out-of-memory).', 'Not to be had: SSD, chunked — PyTorch, triton (the package is not there).']);
   });
 
   test('shows the time, the kernels and the sizes behind every mark in the CSV', () => {
@@ -294,9 +302,15 @@ describe('the figures of costs', () => {
     expect(figure.panels.map((p) => p.title)).toEqual(['Forward', 'Forward and backward']);
     const attention = seriesOf(figure, 0, 'Causal attention');
     expect(attention.marks.map((m) => m.x)).toEqual([512, 2048, 8192]);
-    expect(attention.marks.at(-1)).toMatchObject({ label: 'slope 2.00', facts: { slope: 2 } });
+    expect(attention.marks.at(-1)).toMatchObject({ label: '2.00', facts: { slope: 2 } });
     expect(attention.marks[0]).toMatchObject({ y: 4e-6 * 512 ** 2 * 1.1, low: 4e-6 * 512 ** 2, high: 4e-6 * 512 ** 2 * 1.2 });
     expect(seriesOf(figure, 1, 'Causal attention').failed).toMatchObject([{ x: 8192, why: 'out-of-memory' }]);
+    // a peer's forms look like the op, and each like itself; one that runs nowhere is a sentence
+    const [own, ...peers] = ['Causal attention', 'Causal attention — PyTorch, plain', 'Causal attention — PyTorch, sdpa'].map((name) => seriesOf(figure, 0, name).look);
+    expect(peers.map((look) => look.marker)).toEqual([own.marker, own.marker]);
+    expect(own.dash).toEqual([]);
+    expect(new Set([own, ...peers].map((look) => `${look.dash}`)).size).toBe(3);
+    expect(figure.panels[0].series.some((s) => s.name.includes('triton'))).toBe(false);
     const one = figures['time-vs-length'].build({ records, measurements: measurements.filter((m) => m.measure.options['dState'] !== 64) });
     expect(one.caption.join(' ')).toContain('Forward: SSD takes less time than attention from length 2,048 on, 8.19 times less at 8,192.');
   });
@@ -316,7 +330,7 @@ describe('the figures of costs', () => {
     const figure = figures['time-vs-state'].build({ records, measurements: measurements.filter((m) => m.measure.options['seqLen'] === 2048) }, { anchors: true });
     expect(panelsOf(figure)).toEqual([['Forward', 'Time (ms)'], ['Forward and backward', 'Time (ms)']]);
     expect(figure.panels[0].series.map((s) => s.name)).toEqual(['Selective scan', 'SSD, chunked', 'Causal attention (no N)', 'Published: SSD of the Mamba-2 paper (A100)']);
-    expect(seriesOf(figure, 0, 'Causal attention (no N)').marks.map((m) => m.x)).toEqual([16, 64]);
+    expect(seriesOf(figure, 0, 'Causal attention (no N)').marks).toMatchObject([16, 64].map((x) => ({ x, y: 4e-6 * 2048 ** 2 * 1.1 })));
     const scan = seriesOf(figure, 0, 'Selective scan').marks[1].y;
     expect(figure.panels[0].series[3].marks).toMatchObject([{ x: 64, y: scan / 4, low: scan / 8, high: scan / 2 }]);
   });

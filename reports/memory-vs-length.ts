@@ -35,7 +35,7 @@ export const memoryVsLength: FigureKind<'memory-vs-length'> = {
       title: options.title ?? 'Memory against length',
       all,
       panels: counted.filter((p) => p.costs.length > 0),
-      caption: ['State is what decoding carries from token to token for one sequence, all layers; device memory is what the program plans, weights and operands included. Slopes are exponents over the longer half of each line.'],
+      caption: ['State is what decoding carries from token to token for one sequence, all layers; device memory is what the program plans, weights and operands included. Numbers at the ends of lines are slopes: exponents over the longer half of each line.'],
       command: 'recallbench throughput fig10-length, or decode',
     });
   },

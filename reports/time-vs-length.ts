@@ -31,7 +31,7 @@ export const timeVsLength: FigureKind<'time-vs-length'> = {
         beside: [...launchFloor(all, own, 'seqLen'), ...published[i].series],
       })),
       caption: [
-        'Slopes are exponents of time against length, fitted over the longer half of each line.',
+        'Numbers at the ends of lines are slopes: exponents of time against length, fitted over the longer half of each line.',
         ...panels.flatMap(([title, own]) => crossing(title, own)),
         ...new Set(published.flatMap((p) => p.words)),
       ],

@@ -37,7 +37,7 @@ export const timeVsState: FigureKind<'time-vs-state'> = {
         };
       }),
       caption: [
-        `${lengths.size === 1 ? `Length ${formatNumber([...lengths][0])}. ` : ''}Slopes are exponents of time against N, fitted over the longer half of each line.`,
+        `${lengths.size === 1 ? `Length ${formatNumber([...lengths][0])}. ` : ''}Numbers at the ends of lines are slopes: exponents of time against N, fitted over the longer half of each line.`,
         ...new Set(published.flatMap((p) => p.words)),
       ],
       columns: Math.min(2, panels.length),
@@ -46,11 +46,14 @@ export const timeVsState: FigureKind<'time-vs-state'> = {
   },
 };
 
-/** Attention has no N: its time as a line across. */
+/** Channels of an op, over all heads. */
+const widthOf = (cost: Cost): number => (cost.measure.options['channels'] as number | undefined) ?? option(cost, 'heads') * option(cost, 'headDim');
+
+/** Attention has no N: its time at the same shapes as a line across. */
 function stateless(ops: readonly Cost[], own: readonly Cost[], xs: readonly number[]): Series[] {
-  const alike = (cost: Cost) => own.some((o) => placeOf(o) === placeOf(cost) && option(o, 'seqLen') === option(cost, 'seqLen') && directionOf(o) === directionOf(cost) && (o.measure.options['batch'] ?? 1) === (cost.measure.options['batch'] ?? 1));
+  const alike = (cost: Cost) => own.some((o) => placeOf(o) === placeOf(cost) && option(o, 'seqLen') === option(cost, 'seqLen') && directionOf(o) === directionOf(cost) && (o.measure.options['batch'] ?? 1) === (cost.measure.options['batch'] ?? 1) && widthOf(o) === widthOf(cost));
   return ops.flatMap((cost): Series[] => {
-    if (cost.measure.options['dState'] !== undefined || cost.state !== 'done' || !alike(cost) || cost.measure.workload !== 'causal-attention') return [];
+    if (cost.measure.workload !== 'causal-attention' || cost.state !== 'done' || !alike(cost)) return [];
     const { label, color } = cost.appearance;
     const marks = [Math.min(...xs), Math.max(...xs)].map((x) => ({ x, ...timeOf(cost), facts: { workload: cost.measure.workload } }));
     return [{ name: `${label} (no N)`, look: { color, marker: 'none', filled: false, dash: [9, 3, 2, 3] }, marks, failed: [] }];

@@ -1,7 +1,8 @@
 /** The WASM machine: one shared memory, one module, and a team of threads that run plans in step. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { RecallbenchError } from '#core/errors.ts';
@@ -64,8 +65,11 @@ export class Runtime {
     this.memory = new WebAssembly.Memory({ initial: ARENA_BASE / PAGE, maximum: 65536, shared: true });
     this.#instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
     this.#control = new Int32Array(this.memory.buffer, CONTROL_OFFSET, CONTROL_WORDS);
+    const code = new URL('./thread.js', import.meta.url);
+    // a thread that never begins would be waited for without end
+    if (this.threads > 1 && !existsSync(code)) throw new RecallbenchError('E_ENGINE', `the code of worker threads is missing (${fileURLToPath(code)}). Remedy: npm run build, or --threads 1.`);
     for (let thread = 1; thread < this.threads; thread++) {
-      const worker = new Worker(new URL('./thread.js', import.meta.url), {
+      const worker = new Worker(code, {
         workerData: { recallbenchThread: true, module, memory: this.memory, controlOffset: CONTROL_OFFSET, controlWords: CONTROL_WORDS, thread, threads: this.threads },
       });
       worker.unref();
