@@ -38,6 +38,7 @@ export const timeVsState: FigureKind<'time-vs-state'> = {
       }),
       caption: [
         `${lengths.size === 1 ? `Length ${formatNumber([...lengths][0])}. ` : ''}Numbers at the ends of lines are slopes: exponents of time against N, fitted over the longer half of each line.`,
+        ...panels.flatMap(([title, own]) => growth(title, own)),
         ...new Set(published.flatMap((p) => p.words)),
       ],
       columns: Math.min(2, panels.length),
@@ -45,6 +46,25 @@ export const timeVsState: FigureKind<'time-vs-state'> = {
     });
   },
 };
+
+/** What the paper claims of N, and whether it is so here: the scan's time grows in step with N, that of SSD by less than half as much. */
+function growth(title: string, costs: readonly Cost[]): string[] {
+  const lines = linesAlong('dState', costs);
+  const [scans, ssds] = ['Selective scan', 'SSD, chunked'].map((label) => lines.filter((line) => line.appearance.label === label));
+  // several places or shapes in one panel are told apart by their lines alone
+  if (scans.length !== 1 || ssds.length !== 1) return [];
+  const [scan, ssd] = [scans[0], ssds[0]].map((line) => new Map(line.costs.flatMap((c) => (c.state === 'done' ? [[option(c, 'dState'), c.ms] as const] : []))));
+  const shared = [...scan.keys()].filter((n) => n >= LEAST && ssd.has(n));
+  if (shared.length < 2) return [];
+  const [from, to] = [shared[0], shared.at(-1)!];
+  const [scanGrows, ssdGrows] = [scan, ssd].map((ms) => ms.get(to)! / ms.get(from)!);
+  const verdict = ssdGrows < scanGrows / 2 ? 'less than half as much, as the paper claims' : 'not less than half as much, other than the paper claims';
+  const beside = shared.includes(64) ? ` At N=64 the scan takes ${formatNumber(scan.get(64)! / ssd.get(64)!)} times as long as SSD.` : '';
+  return [`${title}: from N=${from} to ${to} the scan's time grows ${formatNumber(scanGrows)} times and that of SSD ${formatNumber(ssdGrows)} times, ${verdict}.${beside}`];
+}
+
+/** state sizes below are hidden by what every call costs */
+const LEAST = 16;
 
 /** Channels of an op, over all heads. */
 const widthOf = (cost: Cost): number => (cost.measure.options['channels'] as number | undefined) ?? option(cost, 'heads') * option(cost, 'headDim');
