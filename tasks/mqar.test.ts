@@ -2,8 +2,26 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RecallbenchError } from '#core/errors.ts';
 import { rng, type Stream } from '#core/random.ts';
+import { taskLaws } from './laws.ts';
 import { mqar } from './mqar.ts';
 import { UNSCORED, type Example } from './task.ts';
+
+taskLaws(mqar, {
+  sizes: [
+    { seqLen: 256, pairs: 64 },
+    { seqLen: 64, pairs: 4, randomNonQueries: false },
+    { seqLen: 96, pairs: 8, passes: 3, powerA: 1 },
+    { vocabSize: 33, seqLen: 32, pairs: 8 },
+  ],
+  drawn: { vocabSize: 20, seqLen: 16, pairs: 2, randomNonQueries: false },
+  // the last value that followed the key at an even offset of the context
+  solve(tokens, t, { pairs, passes }) {
+    for (let i = 2 * pairs * passes - 2; i >= 0; i -= 2) {
+      if (tokens[i] === tokens[t]) return tokens[i + 1];
+    }
+    return -1;
+  },
+});
 
 type Options = Partial<Record<'vocabSize' | 'seqLen' | 'pairs' | 'powerA' | 'passes', number>> & { randomNonQueries?: boolean };
 

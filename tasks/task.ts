@@ -23,6 +23,11 @@ export interface OpenTask {
   /** how many positions of one example are scored, at most */
   readonly maxScored: number;
   readonly slice: Slice;
+  /**
+   * Where answers are read from: each position's own output when left out; `last` is an auto-encoder, whose answer at every scored position is
+   * read from the output at the last position together with an encoding of the position asked for.
+   */
+  readonly readout?: 'last';
   /** Draws one example from one random stream. */
   example(stream: Stream, out: Example): void;
 }
