@@ -8,6 +8,7 @@ import { Command } from 'commander';
 import { packageVersion } from '#core/package-info.ts';
 import { failure, showFailure } from './failure.ts';
 import { flush, quietPipes } from './output.ts';
+import { list } from './values.ts';
 
 /** What a module of `commands/` exports: its options, example and action. The action sets `process.exitCode`. */
 interface CommandModule {
@@ -37,6 +38,11 @@ async function main(args: readonly string[]): Promise<void> {
     if (!args.includes(name)) continue;
     (await load()).configure(command);
     command.option('--json', 'print the result as JSON, for machines');
+    command.option('--plugin <file|package,…>', 'adds tasks and models from a module of yours, see docs/plugins.md; may be given again', list);
+    command.hook('preAction', async () => {
+      const { plugin } = command.opts<{ plugin?: string[] }>();
+      if (plugin !== undefined) await (await import('#harness/plugins.ts')).usePlugins(plugin);
+    });
   }
   await program.parseAsync(args, { from: 'user' });
 }

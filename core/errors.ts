@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'E_ENGINE' // an engine that cannot run here
   | 'E_MEMORY' // more memory than the engine has
   | 'E_DEVICE' // a device that went away
+  | 'E_PLUGIN' // a plugin that cannot be loaded or defines nothing
   | 'E_RUN'; // a run that failed
 
 export class RecallbenchError extends Error {

@@ -5,6 +5,9 @@ import type { Point } from '#results/point.ts';
 import type { Batch } from './batch.ts';
 import { batchMaker, type Answer, type BatchName } from './batches.ts';
 import { openPoint } from './open-point.ts';
+import { loadPlugins } from './plugins.ts';
+
+await loadPlugins();
 
 let make: ReturnType<typeof batchMaker> | undefined;
 parentPort!.on('message', (name: BatchName) => {

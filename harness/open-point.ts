@@ -3,12 +3,12 @@ import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { EngineDescription } from '#engine/engine.ts';
 import { buildLanguageModel, type LanguageModel } from '#models/language-model.ts';
-import { mixers } from '#models/index.ts';
 import type { Mixer } from '#models/mixer.ts';
 import type { Appearance } from '#results/record.ts';
 import type { Point, Segment } from '#results/point.ts';
-import { tasks } from '#tasks/index.ts';
 import type { OpenTask } from '#tasks/task.ts';
+import { mixers } from './known-mixers.ts';
+import { tasks } from './known-tasks.ts';
 
 export interface OpenSegment {
   readonly task: OpenTask;

@@ -4,6 +4,7 @@ import { openEngine } from '#engine/index.ts';
 import type { MeasureEvent, RunEvent } from './events.ts';
 import type { Order } from './launch.ts';
 import { measure } from './measure.ts';
+import { loadPlugins } from './plugins.ts';
 import { trainPoint } from './train.ts';
 
 /** Progress messages are sent no more often than this. */
@@ -23,6 +24,7 @@ function send(event: RunEvent | MeasureEvent): void {
 }
 
 async function run(order: Order): Promise<void> {
+  await loadPlugins();
   const { sweep, engine: name, engineOptions } = order;
   const as = JSON.stringify([name, engineOptions]);
   if (engine?.as !== as) {

@@ -65,7 +65,7 @@ export function defineMixer<N extends string, S extends z.ZodObject>(mixer: {
   open(config: z.output<S>, sizes: MixerSizes): OpenMixer;
 }): Mixer<N> {
   const parse = (raw: unknown) => parseConfig(mixer.config, raw, `model ${mixer.name}`);
-  return {
+  const defined: Mixer<N> = {
     name: mixer.name,
     summary: mixer.summary,
     appearance: mixer.appearance,
@@ -73,4 +73,14 @@ export function defineMixer<N extends string, S extends z.ZodObject>(mixer: {
     open: (raw, sizes) => mixer.open(parse(raw), sizes),
     resolve: (raw) => parse(raw),
   };
+  made.add(defined);
+  return defined;
+}
+
+/** what defineMixer made */
+const made = new WeakSet<object>();
+
+/** Whether something is a mixer of this copy of the package. */
+export function isMixer(thing: unknown): thing is Mixer {
+  return typeof thing === 'object' && thing !== null && made.has(thing);
 }

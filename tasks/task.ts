@@ -51,7 +51,7 @@ export function defineTask<N extends string, S extends z.ZodObject>(task: {
   open(config: z.output<S>): OpenTask;
 }): Task<N> {
   const parse = (raw: unknown) => parseConfig(task.config, raw, `task ${task.name}`);
-  return {
+  const defined: Task<N> = {
     name: task.name,
     summary: task.summary,
     options: describeOptions(task.config),
@@ -62,4 +62,14 @@ export function defineTask<N extends string, S extends z.ZodObject>(task: {
       return config;
     },
   };
+  made.add(defined);
+  return defined;
+}
+
+/** what defineTask made */
+const made = new WeakSet<object>();
+
+/** Whether something is a task of this copy of the package. */
+export function isTask(thing: unknown): thing is Task {
+  return typeof thing === 'object' && thing !== null && made.has(thing);
 }

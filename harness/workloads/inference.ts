@@ -3,9 +3,9 @@ import { lookUp, z } from '#core/config.ts';
 import { rng } from '#core/random.ts';
 import type { Appearance } from '#results/record.ts';
 import { decodingProgram } from '#models/decoding.ts';
-import { mixers } from '#models/index.ts';
 import { buildLanguageModel, type LanguageModel } from '#models/language-model.ts';
 import type { Mixer } from '#models/mixer.ts';
+import { mixers } from '../known-mixers.ts';
 import { defineWorkload } from './workload.ts';
 
 const options = {
