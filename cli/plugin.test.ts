@@ -5,8 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { packageRoot } from '#core/package-info.ts';
-import { mixerLaws } from '#models/laws.ts';
-import { leakyMemory } from '../examples/plugin/leaky-memory.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'recallbench-plugin-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -43,8 +41,6 @@ test('a sweep trains its model on its task in worker processes, and it learns', 
   // a guess is right once in 14
   expect(record.test.accuracy).toBeGreaterThan(0.5);
 });
-
-mixerLaws(leakyMemory, [{}, { width: 5 }]);
 
 test('an npm package is found from where the command runs', () => {
   const at = join(folder, 'node_modules', 'recallbench-mine');

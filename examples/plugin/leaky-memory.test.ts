@@ -1,0 +1,4 @@
+import { mixerLaws } from '#models/laws.ts';
+import { leakyMemory } from './leaky-memory.ts';
+
+mixerLaws(leakyMemory, [{}, { width: 5 }]);
