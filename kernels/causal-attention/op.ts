@@ -81,13 +81,13 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
   work: attentionGradientWork,
   wasm: (lowering) => {
     const { B, L, H, K, P } = sizesOf(lowering);
-    // one pass over a head shares the scores between all gradients; with few heads its segments have to be the tasks
-    const segments = B * H >= 8 ? 1 : 8;
-    const segment = Math.ceil(L / segments / BLOCK) * BLOCK;
+    // a task is a head; with few heads, a segment of queries by a segment of keys, in launches of those that are equally far off the diagonal
+    const segment = Math.ceil(L / (B * H >= 8 ? 1 : 8) / BLOCK) * BLOCK;
+    const segments = Math.ceil(L / segment);
     const scratch = 2 * TILE_BYTES + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
-    for (let back = 0; back < Math.ceil(L / segment); back++) {
+    for (let back = 0; back < segments; back++) {
       const args = [...lowering.inputs, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }, segment, back];
-      lowering.dispatch('causal_attention_gradient', B * H * (Math.ceil(L / segment) - back), args, scratch);
+      lowering.dispatch('causal_attention_gradient', B * H * (segments - back), args, scratch);
     }
   },
   webgpu: attentionGradientWebgpu,

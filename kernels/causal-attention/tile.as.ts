@@ -1,8 +1,7 @@
 /**
- * Products with a tile of scores, which lies transposed, Sᵀ[key][query], and is read by rows and by columns where it lies. On the
- * diagonal, what lies above it is left out in steps of the register tiles of gemm.as.ts: a strip of up to six rows of a result takes
- * the tile up to the diagonal's last place in the strip, so that it meets at most five places beyond the diagonal, which hold zeros.
- * Steps are in bytes.
+ * Products with a tile of scores, which lies transposed, Sᵀ[key][query], and is read by rows and by columns where it lies. A tile on the
+ * diagonal is used in strips of six rows of the result, each as far as its last row needs: so a strip meets up to five places beyond
+ * the diagonal, which have to be zeros. Steps are in bytes.
  */
 import { gemmSweep, packB } from '../../engine/wasm/assembly/gemm.as';
 import { madd } from '../../engine/wasm/assembly/math.as';
@@ -11,9 +10,9 @@ import { madd } from '../../engine/wasm/assembly/math.as';
 export const BLOCK: i32 = 64;
 /** bytes from one key's scores to the next: 16 more than needed, to spread columns over the sets of the cache */
 export const ROW: usize = 272;
-/** rows of a strip */
+/** rows of a strip: those of the tallest register tile */
 const STRIP: i32 = 6;
-/** places beyond the diagonal that hold zeros */
+/** places beyond the diagonal that have to be zeros */
 export const BEYOND: i32 = STRIP - 1;
 
 /** n rounded up to whole eights. */
@@ -52,16 +51,16 @@ export const LOG2E: f32 = 1.4426950408889634;
 export class Right {
   at: usize;
   step: usize;
-  /** from eight columns to the next eight, and the last ones short of eight */
+  /** bytes from eight columns to the next eight, and where the last ones short of eight lie */
   panel: usize;
   tail: usize;
 
-  /** Takes rows of n values, one each `step` bytes; they are packed where n is no multiple of eight or few of them fit the cache together. */
+  /** Takes rows of n values, one each `step` bytes; where n is no multiple of eight they are packed. */
   open(rows: i32, n: i32, from: usize, step: usize, packed: usize): void {
     this.at = from;
     this.step = step;
     this.panel = 32;
-    if ((n & 7) == 0 && step < 1024) return;
+    if ((n & 7) == 0) return;
     packB(rows, n, from, <i32>(step >> 2), 1, packed);
     this.at = packed;
     this.step = 32;

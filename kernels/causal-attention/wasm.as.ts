@@ -1,7 +1,7 @@
 /**
  * Causal softmax attention by tiles (Dao et al. 2022, arXiv 2205.14135): 64 queries by 64 keys of scores at a time, held
  * transposed, Sᵀ[key][query], so that the four lanes are four queries and the softmax needs no sums across lanes.
- * Tiles above the diagonal are skipped, and on the diagonal so is everything above the four-by-eight register tiles.
+ * Tiles above the diagonal are skipped, and so are the register tiles above it within a tile on the diagonal.
  */
 import { arg, farg, log4, madd } from '../../engine/wasm/assembly/math.as';
 import { packB } from '../../engine/wasm/assembly/gemm.as';
@@ -12,9 +12,9 @@ import { BEYOND, BLOCK, LOG2E, Right, ROW, eights, exp2Falling4, overKeys, overQ
 const TILE: usize = 64 * ROW;
 /** bytes of one number per query; scratch for gemmSweep fits as well */
 const LINE: usize = 256;
-/** bytes of a Right */
-const RIGHT: usize = 16;
 const LOWEST: f32 = -3.4028234663852886e38;
+/** 2⁻¹⁰⁰, a weight that counts for nothing beside 1 */
+const NOTHING: f32 = 7.888609052210118e-31;
 
 /** All ones in the lanes from `first` on: the queries of a group that see the key `first` places after the group's first query. */
 // @ts-ignore: decorator
@@ -96,9 +96,11 @@ function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: 
     if (diagonal) {
       const share = f32x4.div(f32x4.splat(1), sum);
       b = f32x4.mul(share, b);
-      // before they are divided: a part of 2⁻¹²⁵ would be denormal, and slow
-      for (let j = i + 1; j < keys; j++) hide(column + <usize>j * ROW, j - i, f32x4.splat(0));
-      for (s = column; s != end; s += ROW) v128.store(s, f32x4.mul(share, v128.load(s)));
+      // what counts for nothing, hidden weights above all, becomes 0: a part of it could be denormal, and slow
+      for (s = column; s != end; s += ROW) {
+        const p = v128.load(s);
+        v128.store(s, f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING)))));
+      }
       let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
       for (let t = i; t < min(nq, i + 4); t++) {
         store<f32>(logSumExp + (<usize>t << 2), f32x4.extract_lane(lse, 0));
@@ -211,7 +213,7 @@ function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal
 
 /**
  * dq, dk and dv of one head from the tiles of a segment of queries by the segment of keys that lies `back` segments before it, on top of
- * what launches with smaller `back` gave. An address of 0: not wanted. No two tasks of a launch share queries or keys.
+ * what launches with a smaller `back` gave; no two tasks of a launch share queries or keys. An address of 0: not wanted.
  * Args: q k v y logSumExp dy dq dk dv | L H K P 1/√K segment back, the segment a multiple of 64; tasks B·H·(⌈L/segment⌉ − back).
  */
 export function causal_attention_gradient(args: usize, task: i32, scratch: usize): void {
@@ -241,11 +243,11 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
   const delta = log2Sum + LINE;
   const spare = delta + LINE;
   const queries = changetype<Right>(spare + LINE);
-  const outputs = changetype<Right>(spare + LINE + RIGHT);
-  const keys = changetype<Right>(spare + LINE + 2 * RIGHT);
+  const outputs = changetype<Right>(spare + LINE + offsetof<Right>());
+  const keys = changetype<Right>(spare + LINE + 2 * offsetof<Right>());
   const packedQ = spare + 2 * LINE;
   const packedDy = packedQ + <usize>K * LINE;
-  // right factors in panels
+  // right factors whose rows are no whole eights
   const panelsQ = packedDy + <usize>P * LINE;
   const panelsK = panelsQ + <usize>eights(K) * LINE;
   const panelsDy = panelsK + <usize>eights(K) * LINE;
@@ -267,7 +269,7 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
       scores(nk, nq, K, scale * LOG2E, kBlock, kStep, packedQ, tile, log2Sum, diagonal);
       scores(nk, nq, P, 1, <usize>arg(args, 2) + vHead + <usize>j0 * vStep, vStep, packedDy, tileGradient, delta, diagonal);
       softenGradient(nk, nq, tile, tileGradient, diagonal);
-      // the diagonal is the first tile that a block of keys meets, and the first of its own segment the one that a block of queries meets
+      // a block of keys first meets the tile on the diagonal, a block of queries the first of its own segment
       if (dv != 0) overQueries(nk, nq, P, 1, tile, outputs, dv + vHead + <usize>j0 * vStep, vStep, !diagonal, diagonal, spare);
       if (dk != 0) overQueries(nk, nq, K, scale, tileGradient, queries, dk + kHead + <usize>j0 * kStep, kStep, !diagonal, diagonal, spare);
       if (dq != 0) {
