@@ -16,6 +16,8 @@ const sizes: readonly (readonly [number, number, number, number, number])[] = [
   [9, 66, 1, 3, 5],
   // whole vectors, several parts of each row, several tiles
   [1, 200, 1, 64, 64],
+  // segments of several tiles
+  [1, 530, 1, 4, 8],
   // the widest that workgroup memory is made for, and odd numbers near it
   [1, 66, 1, 128, 128],
   [1, 67, 2, 101, 38],

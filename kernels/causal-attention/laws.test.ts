@@ -131,8 +131,8 @@ describe('causal attention', () => {
   const wasm = () => all.filter(({ name }) => name.includes('threads'));
 
   test('the number of threads changes no bit, and nothing unwritten is read', async () => {
-    // few heads and many: both divisions of the backward pass into tasks
-    for (const inputs of [data, [4, 5, 6].map((seed) => gaussian(seed, 3, 67, 3, 6))]) {
+    // few heads and many, and segments of several tiles: the divisions of the backward pass into tasks
+    for (const inputs of [data, [4, 5, 6].map((seed) => gaussian(seed, 3, 67, 3, 6)), [4, 5, 6].map((seed) => gaussian(seed, 1, 530, 1, 6))]) {
       const results: Float32Array[][] = [];
       for (const threads of [1, 2, 3]) {
         const engine = await openWasm({ threads, poison: true });

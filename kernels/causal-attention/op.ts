@@ -64,7 +64,7 @@ export const CausalAttention: FusedOp<NoAttrs> = {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [q, k, v] = lowering.inputs;
     const [y, logSumExp] = lowering.outputs;
-    const scratch = TILE_BYTES + 4 * (4 * BLOCK + BLOCK * K + (P % 8 === 0 ? 0 : BLOCK * eights(P)));
+    const scratch = TILE_BYTES + 4 * BLOCK * (5 + K + eights(P));
     lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q, k, v, y, logSumExp, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }], scratch);
   },
   webgpu: attentionWebgpu,
@@ -81,14 +81,14 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
   work: attentionGradientWork,
   wasm: (lowering) => {
     const { B, L, H, K, P } = sizesOf(lowering);
-    const [dq, dk, dv] = lowering.outputs;
-    const blocks = Math.ceil(L / BLOCK);
-    const args = [...lowering.inputs, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }];
+    // a task is a head; with few heads, a segment of queries by a segment of keys, in launches of those that are equally far off the diagonal
+    const segment = Math.ceil(L / (B * H >= 8 ? 1 : 8) / BLOCK) * BLOCK;
+    const segments = Math.ceil(L / segment);
     const scratch = 2 * TILE_BYTES + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
-    // one pass over a head shares the scores between all gradients; with few heads the blocks have to be the tasks
-    if (B * H >= 8 || blocks === 1) return lowering.dispatch('causal_attention_gradient', B * H, args, scratch);
-    if (dq.used) lowering.dispatch('causal_attention_gradient_queries', B * H * blocks, args, scratch);
-    if (dk.used || dv.used) lowering.dispatch('causal_attention_gradient_keys', B * H * blocks, args, scratch);
+    for (let back = 0; back < segments; back++) {
+      const args = [...lowering.inputs, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }, segment, back];
+      lowering.dispatch('causal_attention_gradient', B * H * (segments - back), args, scratch);
+    }
   },
   webgpu: attentionGradientWebgpu,
 };

@@ -1,9 +1,19 @@
 /**
- * Register tiles of 4×8 for products with a tile of scores. Next to gemmTile4 they take a factor for each row of the result
- * (the rescaling of an online softmax) and columns short of eight; small rows of a tile fit closely under the diagonal.
- * The left factor is read where it lies, by rows or by columns, so the scores are never repacked. Steps are in bytes.
+ * Products with a tile of scores, which lies transposed, Sᵀ[key][query], and is read by rows and by columns where it lies. A tile on the
+ * diagonal is used in strips of six rows of the result, each as far as its last row needs: so a strip meets up to five places beyond
+ * the diagonal, which have to be zeros. Steps are in bytes.
  */
+import { gemmSweep, packB } from '../../engine/wasm/assembly/gemm.as';
 import { madd } from '../../engine/wasm/assembly/math.as';
+
+/** queries, and keys, of a tile */
+export const BLOCK: i32 = 64;
+/** bytes from one key's scores to the next: 16 more than needed, to spread columns over the sets of the cache */
+export const ROW: usize = 272;
+/** rows of a strip: those of the tallest register tile */
+const STRIP: i32 = 6;
+/** places beyond the diagonal that have to be zeros */
+export const BEYOND: i32 = STRIP - 1;
 
 /** n rounded up to whole eights. */
 // @ts-ignore: decorator
@@ -33,111 +43,69 @@ export function exp2Falling4(x: v128): v128 {
   return i32x4.add(p, i32x4.shl(t, 23));
 }
 
-/** Stores a row of a tile, n ≤ 8 values: v·alpha, plus beta times what is there if `keep`. */
-// @ts-ignore: decorator
-@inline
-function storeRow(at: usize, n: i32, v0: v128, v1: v128, alpha: v128, keep: bool, beta: v128): void {
-  v0 = f32x4.mul(v0, alpha);
-  v1 = f32x4.mul(v1, alpha);
-  if (n == 8) {
-    if (keep) {
-      v0 = madd(v128.load(at), beta, v0);
-      v1 = madd(v128.load(at, 16), beta, v1);
-    }
-    v128.store(at, v0);
-    v128.store(at, v1, 16);
-  } else {
-    storePart(at, n, v0, v1, keep, f32x4.extract_lane(beta, 0));
-  }
-}
-
-function storePart(at: usize, n: i32, v0: v128, v1: v128, keep: bool, beta: f32): void {
-  for (let j = 0; j < n; j++) {
-    const x = f32x4.extract_lane(v0, 0);
-    store<f32>(at, keep ? x + beta * load<f32>(at) : x);
-    v0 = i32x4.shuffle(v0, v1, 1, 2, 3, 4);
-    v1 = i32x4.shuffle(v1, v1, 1, 2, 3, 0);
-    at += 4;
-  }
-}
-
-/**
- * C[m×n] = alpha·A·B (+ C if `keep`), m ≤ 4, n ≤ 8. A(i, p) lies at a + i·aStep + 4p, B(p, 0…7) at b + p·bStep; all eight
- * are read, whatever n is.
- */
-export function tileOfRows(
-  m: i32, n: i32, k: i32, alpha: f32, a0: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, keep: bool,
-): void {
-  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-  // missing rows repeat the last one
-  let a1 = a0 + (m > 1 ? aStep : 0);
-  let a2 = a1 + (m > 2 ? aStep : 0);
-  let a3 = a2 + (m > 3 ? aStep : 0);
-  for (; k > 0; k--) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a0);
-    c00 = madd(x, b0, c00);
-    c01 = madd(x, b1, c01);
-    x = v128.load32_splat(a1);
-    c10 = madd(x, b0, c10);
-    c11 = madd(x, b1, c11);
-    x = v128.load32_splat(a2);
-    c20 = madd(x, b0, c20);
-    c21 = madd(x, b1, c21);
-    x = v128.load32_splat(a3);
-    c30 = madd(x, b0, c30);
-    c31 = madd(x, b1, c31);
-    a0 += 4;
-    a1 += 4;
-    a2 += 4;
-    a3 += 4;
-    b += bStep;
-  }
-  const s = f32x4.splat(alpha);
-  const one = f32x4.splat(1);
-  storeRow(c, n, c00, c01, s, keep, one);
-  if (m > 1) storeRow(c + cStep, n, c10, c11, s, keep, one);
-  if (m > 2) storeRow(c + 2 * cStep, n, c20, c21, s, keep, one);
-  if (m > 3) storeRow(c + 3 * cStep, n, c30, c31, s, keep, one);
-}
-
-/**
- * C[m×n] = diag(alpha)·A·B (+ diag(beta)·C unless beta = 0), m ≤ 4, n ≤ 8; alpha and beta point to m factors, one a row.
- * A(i, p) lies at a + 4i + p·aStep, that is, the left factor is stored transposed; four values are read at each p
- * whatever m is. B as in tileOfRows.
- */
-export function tileOfColumns(
-  m: i32, n: i32, k: i32, alpha: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, beta: usize,
-): void {
-  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0);
-  for (; k > 0; k--) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    c00 = madd(x, b0, c00);
-    c01 = madd(x, b1, c01);
-    x = v128.load32_splat(a, 4);
-    c10 = madd(x, b0, c10);
-    c11 = madd(x, b1, c11);
-    x = v128.load32_splat(a, 8);
-    c20 = madd(x, b0, c20);
-    c21 = madd(x, b1, c21);
-    x = v128.load32_splat(a, 12);
-    c30 = madd(x, b0, c30);
-    c31 = madd(x, b1, c31);
-    a += aStep;
-    b += bStep;
-  }
-  const keep = beta != 0;
-  if (!keep) beta = alpha;
-  storeRow(c, n, c00, c01, v128.load32_splat(alpha), keep, v128.load32_splat(beta));
-  if (m > 1) storeRow(c + cStep, n, c10, c11, v128.load32_splat(alpha, 4), keep, v128.load32_splat(beta, 4));
-  if (m > 2) storeRow(c + 2 * cStep, n, c20, c21, v128.load32_splat(alpha, 8), keep, v128.load32_splat(beta, 8));
-  if (m > 3) storeRow(c + 3 * cStep, n, c30, c31, v128.load32_splat(alpha, 12), keep, v128.load32_splat(beta, 12));
-}
-
 /** log₂ e: eˣ = 2^(x·log₂ e) */
 export const LOG2E: f32 = 1.4426950408889634;
+
+/** The right factor B of a product: rows where they lie, or in panels of eight columns. */
+@unmanaged
+export class Right {
+  at: usize;
+  step: usize;
+  /** bytes from eight columns to the next eight, and where the last ones short of eight lie */
+  panel: usize;
+  tail: usize;
+
+  /** Takes rows of n values, one each `step` bytes; where n is no multiple of eight they are packed. */
+  open(rows: i32, n: i32, from: usize, step: usize, packed: usize): void {
+    this.at = from;
+    this.step = step;
+    this.panel = 32;
+    if ((n & 7) == 0) return;
+    packB(rows, n, from, <i32>(step >> 2), 1, packed);
+    this.at = packed;
+    this.step = 32;
+    this.panel = <usize>rows << 5;
+    this.tail = packed + <usize>(n >> 3) * this.panel;
+  }
+}
+
+/**
+ * Sᵀ[nk×nq] = alpha·X·Qᵀ + D, X the nk rows of k values at x, Qᵀ packed by packB, D one row (0: none); on the diagonal query i has the keys
+ * up to the last of its eight.
+ */
+export function scores(nk: i32, nq: i32, k: i32, alpha: f32, x: usize, xStep: usize, packed: usize, to: usize, d: usize, diagonal: bool): void {
+  const panel = <usize>k << 5;
+  if (!diagonal) {
+    gemmSweep(nk, eights(nq), k, alpha, x, xStep, 4, packed, 32, panel, 0, to, ROW, d, 0, 0);
+    return;
+  }
+  for (let i = 0; i < nq; i += 8) {
+    gemmSweep(min(nk, i + 8), 8, k, alpha, x, xStep, 4, packed, 32, panel, 0, to, ROW, d, 0, 0);
+    packed += panel;
+    to += 32;
+    if (d != 0) d += 32;
+  }
+}
+
+/** Y[nq×n] = alpha·S·B (+ Y if keep); on the diagonal query i has the keys up to itself. */
+export function overKeys(nk: i32, nq: i32, n: i32, alpha: f32, tile: usize, b: Right, y: usize, yStep: usize, keep: bool, diagonal: bool, spare: usize): void {
+  const rows = diagonal ? STRIP : nq;
+  for (let i = 0; i < nq; i += rows) {
+    gemmSweep(
+      min(rows, nq - i), n, diagonal ? min(nk, i + rows) : nk, alpha, tile + (<usize>i << 2), 4, ROW, b.at, b.step, b.panel, b.tail, y, yStep, keep ? y : 0, yStep, spare,
+    );
+    y += <usize>rows * yStep;
+  }
+}
+
+/** X[nk×n] = alpha·Sᵀ·B (+ X if keep); on the diagonal key j has the queries from itself on. */
+export function overQueries(nk: i32, nq: i32, n: i32, alpha: f32, tile: usize, b: Right, x: usize, xStep: usize, keep: bool, diagonal: bool, spare: usize): void {
+  const rows = diagonal ? STRIP : nk;
+  for (let j = 0; j < nk; j += rows) {
+    const from = diagonal ? <usize>j : 0;
+    gemmSweep(
+      min(rows, nk - j), n, nq - <i32>from, alpha, tile + <usize>j * ROW + (from << 2), ROW, 4, b.at + from * b.step, b.step, b.panel, b.tail + (from << 5), x, xStep, keep ? x : 0, xStep, spare,
+    );
+    x += <usize>rows * xStep;
+  }
+}

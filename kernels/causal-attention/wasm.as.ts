@@ -1,21 +1,20 @@
 /**
  * Causal softmax attention by tiles (Dao et al. 2022, arXiv 2205.14135): 64 queries by 64 keys of scores at a time, held
  * transposed, Sᵀ[key][query], so that the four lanes are four queries and the softmax needs no sums across lanes.
- * Tiles above the diagonal are skipped, and on the diagonal so is everything above the four-by-eight register tiles.
+ * Tiles above the diagonal are skipped, and so are the register tiles above it within a tile on the diagonal.
  */
 import { arg, farg, log4, madd } from '../../engine/wasm/assembly/math.as';
 import { packB } from '../../engine/wasm/assembly/gemm.as';
-import { LOG2E, eights, exp2Falling4, tileOfColumns, tileOfRows } from './tile.as';
+import { dot } from '../ssd/task.as';
+import { BEYOND, BLOCK, LOG2E, Right, ROW, eights, exp2Falling4, overKeys, overQueries, scores } from './tile.as';
 
-/** queries, and keys, of a tile */
-const BLOCK: i32 = 64;
-/** bytes from one key's scores to the next: 16 more than needed, to spread columns over the sets of the cache */
-const ROW: usize = 272;
 /** bytes of a tile of scores */
 const TILE: usize = 64 * ROW;
-/** bytes of one number per query */
+/** bytes of one number per query; scratch for gemmSweep fits as well */
 const LINE: usize = 256;
 const LOWEST: f32 = -3.4028234663852886e38;
+/** 2⁻¹⁰⁰, a weight that counts for nothing beside 1 */
+const NOTHING: f32 = 7.888609052210118e-31;
 
 /** All ones in the lanes from `first` on: the queries of a group that see the key `first` places after the group's first query. */
 // @ts-ignore: decorator
@@ -24,104 +23,85 @@ function lanesFrom(first: i32): v128 {
   return i32x4.ge_s(i32x4(0, 1, 2, 3), i32x4.splat(first));
 }
 
-/** Sᵀ[nk×nq] = X·Qᵀ, X the nk rows of k values at x, Qᵀ packed by packB; on the diagonal only what is needed of it. */
-function scores(nk: i32, nq: i32, k: i32, x: usize, xStep: usize, packed: usize, to: usize, diagonal: bool): void {
-  for (let i = 0; i < nq; i += 8) {
-    const keys = diagonal ? min(nk, i + 8) : nk;
-    for (let j = 0; j < keys; j += 4) {
-      tileOfRows(min(4, keys - j), 8, k, 1, x + <usize>j * xStep, xStep, packed, 32, to + <usize>j * ROW + (<usize>i << 2), ROW, false);
+/** On the diagonal, four queries' row of a tile with a key that only some of them see: `other` in the lanes of the others. */
+// @ts-ignore: decorator
+@inline
+function hide(at: usize, first: i32, other: v128): void {
+  v128.store(at, v128.bitselect(v128.load(at), other, lanesFrom(first)));
+}
+
+/** Zeros on a diagonal tile above the diagonal, as far as the products look. */
+function clearAbove(nk: i32, nq: i32, tile: usize): void {
+  for (let i = 0; i < nq; i += 4) {
+    const some = min(nk, i + 4);
+    const end = min(nk, some + BEYOND);
+    let at = tile + (<usize>i << 2) + <usize>(i + 1) * ROW;
+    for (let j = i + 1; j < end; j++) {
+      if (j < some) hide(at, j - i, f32x4.splat(0));
+      else v128.store(at, f32x4.splat(0));
+      at += ROW;
     }
-    packed += <usize>k << 5;
   }
+}
+
+/** Largest in each lane of the scores of four queries with `keys` keys, and of m. */
+// @ts-ignore: decorator
+@inline
+function largest(keys: i32, at: usize, m: v128): v128 {
+  const end = at + <usize>keys * ROW;
+  const quads = at + <usize>(keys & ~3) * ROW;
+  let m1 = m, m2 = m, m3 = m;
+  while (at != quads) {
+    m = f32x4.pmax(m, v128.load(at));
+    m1 = f32x4.pmax(m1, v128.load(at, ROW));
+    m2 = f32x4.pmax(m2, v128.load(at, 2 * ROW));
+    m3 = f32x4.pmax(m3, v128.load(at, 3 * ROW));
+    at += 4 * ROW;
+  }
+  while (at != end) {
+    m = f32x4.pmax(m, v128.load(at));
+    at += ROW;
+  }
+  return f32x4.pmax(f32x4.pmax(m, m1), f32x4.pmax(m2, m3));
 }
 
 /**
- * The left factor Sᵀ by columns: Y[nq×n] = diag(alpha)·S·B (+ diag(beta)·Y); on the diagonal query i has the keys up to
- * its own group of four, and those after it are zeros in the tile.
+ * One tile of the online softmax: scores s, in powers of two, become 2^(s − m) with m the largest score so far of each query; `most`
+ * and `total` are m and Σ of each query so far. Writes the factors of the earlier y (beta); on the diagonal, which comes last, weights
+ * and factors are divided by the total, and the logarithm of Σ eˢ is stored.
  */
-function overKeys(
-  nk: i32, nq: i32, n: i32, tile: usize, b: usize, bStep: usize, bPanel: usize, y: usize, yStep: usize, alpha: usize, beta: usize, diagonal: bool,
-): void {
-  for (let c = 0; c < n; c += 8) {
-    for (let i = 0; i < nq; i += 4) {
-      const at = <usize>i << 2;
-      tileOfColumns(
-        min(4, nq - i), min(8, n - c), diagonal ? min(nk, i + 4) : nk, alpha + at, tile + at, ROW, b, bStep, y + <usize>i * yStep + (<usize>c << 2), yStep,
-        beta == 0 ? 0 : beta + at,
-      );
-    }
-    b += bPanel;
-  }
-}
-
-/** The left factor Sᵀ by rows: X[nk×n] = alpha·Sᵀ·B (+ X if keep); on the diagonal key j has the queries from its group of four on. */
-function overQueries(
-  nk: i32, nq: i32, n: i32, alpha: f32, tile: usize, b: usize, bStep: usize, bPanel: usize, x: usize, xStep: usize, keep: bool, diagonal: bool,
-): void {
-  for (let c = 0; c < n; c += 8) {
-    for (let j = 0; j < nk; j += 4) {
-      const from = diagonal ? j : 0;
-      tileOfRows(
-        min(4, nk - j), min(8, n - c), nq - from, alpha, tile + <usize>j * ROW + (<usize>from << 2), ROW, b + <usize>from * bStep, bStep,
-        x + <usize>j * xStep + (<usize>c << 2), xStep, keep,
-      );
-    }
-    b += bPanel;
-  }
-}
-
-/**
- * One tile of the online softmax: scores become 2^(c·s − c·m) with m the largest score so far of each query (c = log₂e/√K);
- * `most` and `total` are m and Σ of each query so far. Writes the factors of the new products (alpha) and of the earlier y (beta);
- * on the diagonal, which comes last, they divide by the total as well and the logarithm of Σ eˢ is stored.
- */
-function soften(
-  nk: i32, nq: i32, c: f32, tile: usize, most: usize, total: usize, alpha: usize, beta: usize, first: bool, diagonal: bool, logSumExp: usize,
-): void {
-  const cc = f32x4.splat(c);
+function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: usize, first: bool, diagonal: bool, logSumExp: usize): void {
   for (let i = 0; i < nq; i += 4) {
     const at = <usize>i << 2;
     const column = tile + at;
-    // keys seen by all four queries, and after them those seen by some
-    const all = diagonal ? i + 1 : nk;
-    const some = diagonal ? min(nk, i + 4) : nk;
-    let m = first ? f32x4.splat(LOWEST) : v128.load(most + at);
-    const before = m;
-    let s = column;
-    for (let j = 0; j < all; j++) {
-      m = f32x4.pmax(m, v128.load(s));
-      s += ROW;
-    }
-    for (let j = all; j < some; j++) {
-      m = f32x4.pmax(m, v128.bitselect(v128.load(s), m, lanesFrom(j - i)));
-      s += ROW;
-    }
-    const shift = f32x4.neg(f32x4.mul(m, cc));
+    const keys = diagonal ? min(nk, i + 4) : nk;
+    const end = column + <usize>keys * ROW;
+    if (diagonal) for (let j = i + 1; j < keys; j++) hide(column + <usize>j * ROW, j - i, f32x4.splat(LOWEST));
+    const before = first ? f32x4.splat(LOWEST) : v128.load(most + at);
+    const m = largest(keys, column, before);
+    // hidden scores add 2⁻¹²⁵ each to a sum of at least 1: nothing
     let sum = f32x4.splat(0);
-    s = column;
-    for (let j = 0; j < all; j++) {
-      const p = exp2Falling4(madd(v128.load(s), cc, shift));
+    let s = column;
+    do {
+      const p = exp2Falling4(f32x4.sub(v128.load(s), m));
       sum = f32x4.add(sum, p);
       v128.store(s, p);
       s += ROW;
-    }
-    for (let j = all; j < some; j++) {
-      const p = v128.and(exp2Falling4(madd(v128.load(s), cc, shift)), lanesFrom(j - i));
-      sum = f32x4.add(sum, p);
-      v128.store(s, p);
-      s += ROW;
-    }
-    let a = f32x4.splat(1);
-    let b = f32x4.splat(0);
+    } while (s != end);
+    let b = f32x4.splat(1);
     if (!first) {
-      b = exp2Falling4(f32x4.mul(f32x4.sub(before, m), cc));
+      b = exp2Falling4(f32x4.sub(before, m));
       sum = madd(v128.load(total + at), b, sum);
     }
     if (diagonal) {
-      a = f32x4.div(a, sum);
-      b = f32x4.mul(a, b);
-      // c/log₂e = 1/√K
-      let lse = madd(m, f32x4.splat(c / LOG2E), log4(sum));
+      const share = f32x4.div(f32x4.splat(1), sum);
+      b = f32x4.mul(share, b);
+      // what counts for nothing, hidden weights above all, becomes 0: a part of it could be denormal, and slow
+      for (s = column; s != end; s += ROW) {
+        const p = v128.load(s);
+        v128.store(s, f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING)))));
+      }
+      let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
       for (let t = i; t < min(nq, i + 4); t++) {
         store<f32>(logSumExp + (<usize>t << 2), f32x4.extract_lane(lse, 0));
         lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
@@ -130,8 +110,20 @@ function soften(
       v128.store(most + at, m);
       v128.store(total + at, sum);
     }
-    v128.store(alpha + at, a);
     v128.store(beta + at, b);
+  }
+  if (diagonal) clearAbove(nk, nq, tile);
+}
+
+/** Rows of n values, each times its own factor. */
+function scaleRows(rows: i32, n: i32, x: usize, step: usize, factors: usize): void {
+  const whole = <usize>(n & ~3) << 2;
+  for (let i = 0; i < rows; i++) {
+    const f = v128.load32_splat(factors + (<usize>i << 2));
+    let c: usize = 0;
+    for (; c < whole; c += 16) v128.store(x + c, f32x4.mul(f, v128.load(x + c)));
+    for (; c < <usize>n << 2; c += 4) store<f32>(x + c, f32x4.extract_lane(f, 0) * load<f32>(x + c));
+    x += step;
   }
 }
 
@@ -158,29 +150,25 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
   const tile = scratch;
   const most = tile + TILE;
   const total = most + LINE;
-  const alpha = total + LINE;
-  const beta = alpha + LINE;
-  const queries = beta + LINE;
+  const beta = total + LINE;
+  const spare = beta + LINE;
+  const right = changetype<Right>(spare + LINE);
+  const queries = spare + 2 * LINE;
   const values = queries + <usize>K * LINE;
   packB(K, nq, <usize>arg(args, 0) + kHead + <usize>i0 * kStep, 1, H * K, queries);
   for (let j0 = 0; j0 <= i0; j0 += BLOCK) {
     const nk = min(BLOCK, L - j0);
     const diagonal = j0 == i0;
-    scores(nk, nq, K, k + <usize>j0 * kStep, kStep, queries, tile, diagonal);
-    soften(nk, nq, c, tile, most, total, alpha, beta, j0 == 0, diagonal, <usize>arg(args, 4) + (<usize>(head * L + i0) << 2));
-    const old = j0 == 0 ? 0 : beta;
-    const vBlock = v + <usize>j0 * vStep;
-    if (P & 7) {
-      packB(nk, P, vBlock, H * P, 1, values);
-      overKeys(nk, nq, P, tile, values, 32, <usize>nk << 5, y, vStep, alpha, old, diagonal);
-    } else {
-      overKeys(nk, nq, P, tile, vBlock, vStep, 32, y, vStep, alpha, old, diagonal);
-    }
+    scores(nk, nq, K, c, k + <usize>j0 * kStep, kStep, queries, tile, 0, diagonal);
+    soften(nk, nq, tile, most, total, beta, j0 == 0, diagonal, <usize>arg(args, 4) + (<usize>(head * L + i0) << 2));
+    if (j0 > 0) scaleRows(nq, P, y, vStep, beta);
+    right.open(nk, P, v + <usize>j0 * vStep, vStep, values);
+    overKeys(nk, nq, P, 1, tile, right, y, vStep, j0 > 0, diagonal, spare);
   }
 }
 
 /**
- * A block of queries made ready for the backward pass: packed q and dy, log₂ of Σ eˢ, and δ = Σ dy⊙y of each row (zero for
+ * A block of queries made ready for the backward pass: packed q and dy, −log₂ of Σ eˢ, and −δ = −Σ dy⊙y of each row (zero for
  * the rows that fill up to eight).
  */
 function openQueries(
@@ -196,74 +184,75 @@ function openQueries(
       store<f32>(delta + at, 0);
       continue;
     }
-    store<f32>(log2Sum + at, load<f32>(logSumExp + at) * LOG2E);
-    let s = f32x4.splat(0);
-    let p = 0;
-    for (; p + 4 <= P; p += 4) s = madd(v128.load(y + (<usize>p << 2)), v128.load(dy + (<usize>p << 2)), s);
-    let d = (f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 2)) + (f32x4.extract_lane(s, 1) + f32x4.extract_lane(s, 3));
-    for (; p < P; p++) d += load<f32>(y + (<usize>p << 2)) * load<f32>(dy + (<usize>p << 2));
-    store<f32>(delta + at, d);
+    store<f32>(log2Sum + at, -LOG2E * load<f32>(logSumExp + at));
+    store<f32>(delta + at, -dot(y, dy, P));
     y += vStep;
     dy += vStep;
   }
 }
 
-/** From Sᵀ and dPᵀ = V·dYᵀ: probabilities P = 2^(c·s − log₂Σ) and dS = P ⊙ (dP − δ), each over its source. */
-function softenGradient(nk: i32, nq: i32, c: f32, tile: usize, gradient: usize, log2Sum: usize, delta: usize, diagonal: bool): void {
-  const cc = f32x4.splat(c);
+/** From s − log₂Σ in powers of two, and dP − δ: probabilities P = 2^(s − log₂Σ) and dS = P ⊙ (dP − δ), each over its source. */
+function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal: bool): void {
   for (let i = 0; i < nq; i += 4) {
-    const at = <usize>i << 2;
-    const all = diagonal ? i + 1 : nk;
-    const some = diagonal ? min(nk, i + 4) : nk;
-    const shift = f32x4.neg(v128.load(log2Sum + at));
-    const d = v128.load(delta + at);
-    let s = tile + at;
-    let g = gradient + at;
-    for (let j = 0; j < some; j++) {
-      let p = exp2Falling4(madd(v128.load(s), cc, shift));
-      if (j >= all) p = v128.and(p, lanesFrom(j - i));
+    let s = tile + (<usize>i << 2);
+    let g = gradient + (<usize>i << 2);
+    const end = s + <usize>(diagonal ? min(nk, i + 4) : nk) * ROW;
+    do {
+      const p = exp2Falling4(v128.load(s));
       v128.store(s, p);
-      v128.store(g, f32x4.mul(p, f32x4.sub(v128.load(g), d)));
+      v128.store(g, f32x4.mul(p, v128.load(g)));
       s += ROW;
       g += ROW;
-    }
+    } while (s != end);
+  }
+  if (diagonal) {
+    clearAbove(nk, nq, tile);
+    clearAbove(nk, nq, gradient);
   }
 }
 
-/** Gradients of one head from its tiles of queries [firstQuery, lastQuery) by keys [firstKey, lastKey). */
-function gradient(args: usize, head: i32, firstQuery: i32, lastQuery: i32, firstKey: i32, lastKey: i32, wantQ: bool, wantKV: bool, scratch: usize): void {
+/**
+ * dq, dk and dv of one head from the tiles of a segment of queries by the segment of keys that lies `back` segments before it, on top of
+ * what launches with a smaller `back` gave; no two tasks of a launch share queries or keys. An address of 0: not wanted.
+ * Args: q k v y logSumExp dy dq dk dv | L H K P 1/√K segment back, the segment a multiple of 64; tasks B·H·(⌈L/segment⌉ − back).
+ */
+export function causal_attention_gradient(args: usize, task: i32, scratch: usize): void {
   const L = arg(args, 9);
   const H = arg(args, 10);
   const K = arg(args, 11);
   const P = arg(args, 12);
   const scale = farg(args, 13);
+  const segment = arg(args, 14);
+  const back = arg(args, 15);
+  const segments = (L + segment - 1) / segment - back;
+  const head = task / segments;
+  const firstKey = (task % segments) * segment;
+  const firstQuery = firstKey + back * segment;
   const kStep = <usize>(H * K) << 2;
   const vStep = <usize>(H * P) << 2;
   const row = (head / H) * L;
   const kHead = (<usize>((row * H + (head % H)) * K)) << 2;
   const vHead = (<usize>((row * H + (head % H)) * P)) << 2;
-  const dq = wantQ ? <usize>arg(args, 6) : 0;
-  const dk = wantKV ? <usize>arg(args, 7) : 0;
-  const dv = wantKV ? <usize>arg(args, 8) : 0;
+  const dq = <usize>arg(args, 6);
+  const dk = <usize>arg(args, 7);
+  const dv = <usize>arg(args, 8);
 
   const tile = scratch;
   const tileGradient = tile + TILE;
   const log2Sum = tileGradient + TILE;
   const delta = log2Sum + LINE;
-  const scales = delta + LINE;
-  const ones = scales + LINE;
-  const packedQ = ones + LINE;
+  const spare = delta + LINE;
+  const queries = changetype<Right>(spare + LINE);
+  const outputs = changetype<Right>(spare + LINE + offsetof<Right>());
+  const keys = changetype<Right>(spare + LINE + 2 * offsetof<Right>());
+  const packedQ = spare + 2 * LINE;
   const packedDy = packedQ + <usize>K * LINE;
-  // right factors with a row length that is no multiple of eight, in panels
+  // right factors whose rows are no whole eights
   const panelsQ = packedDy + <usize>P * LINE;
   const panelsK = panelsQ + <usize>eights(K) * LINE;
   const panelsDy = panelsK + <usize>eights(K) * LINE;
-  for (let i: usize = 0; i < LINE; i += 16) {
-    v128.store(scales + i, f32x4.splat(scale));
-    v128.store(ones + i, f32x4.splat(1));
-  }
 
-  for (let i0 = firstQuery; i0 < lastQuery; i0 += BLOCK) {
+  for (let i0 = firstQuery; i0 < min(L, firstQuery + segment); i0 += BLOCK) {
     const nq = min(BLOCK, L - i0);
     const qBlock = <usize>arg(args, 0) + kHead + <usize>i0 * kStep;
     const dyBlock = <usize>arg(args, 5) + vHead + <usize>i0 * vStep;
@@ -271,58 +260,22 @@ function gradient(args: usize, head: i32, firstQuery: i32, lastQuery: i32, first
       nq, K, P, qBlock, kStep, <usize>arg(args, 3) + vHead + <usize>i0 * vStep, dyBlock, vStep, <usize>arg(args, 4) + (<usize>(head * L + i0) << 2),
       packedQ, packedDy, log2Sum, delta,
     );
-    if (dk != 0 && K & 7) packB(nq, K, qBlock, H * K, 1, panelsQ);
-    if (dv != 0 && P & 7) packB(nq, P, dyBlock, H * P, 1, panelsDy);
-    for (let j0 = firstKey; j0 < lastKey && j0 <= i0; j0 += BLOCK) {
+    if (dk != 0) queries.open(nq, K, qBlock, kStep, panelsQ);
+    if (dv != 0) outputs.open(nq, P, dyBlock, vStep, panelsDy);
+    for (let j0 = firstKey; j0 < firstKey + segment && j0 <= i0; j0 += BLOCK) {
       const nk = min(BLOCK, L - j0);
       const diagonal = j0 == i0;
       const kBlock = <usize>arg(args, 1) + kHead + <usize>j0 * kStep;
-      scores(nk, nq, K, kBlock, kStep, packedQ, tile, diagonal);
-      scores(nk, nq, P, <usize>arg(args, 2) + vHead + <usize>j0 * vStep, vStep, packedDy, tileGradient, diagonal);
-      softenGradient(nk, nq, scale * LOG2E, tile, tileGradient, log2Sum, delta, diagonal);
-      // the diagonal is the first tile that a block of keys meets
-      if (dv != 0) {
-        const to = dv + vHead + <usize>j0 * vStep;
-        if (P & 7) overQueries(nk, nq, P, 1, tile, panelsDy, 32, <usize>nq << 5, to, vStep, !diagonal, diagonal);
-        else overQueries(nk, nq, P, 1, tile, dyBlock, vStep, 32, to, vStep, !diagonal, diagonal);
-      }
-      if (dk != 0) {
-        const to = dk + kHead + <usize>j0 * kStep;
-        if (K & 7) overQueries(nk, nq, K, scale, tileGradient, panelsQ, 32, <usize>nq << 5, to, kStep, !diagonal, diagonal);
-        else overQueries(nk, nq, K, scale, tileGradient, qBlock, kStep, 32, to, kStep, !diagonal, diagonal);
-      }
+      scores(nk, nq, K, scale * LOG2E, kBlock, kStep, packedQ, tile, log2Sum, diagonal);
+      scores(nk, nq, P, 1, <usize>arg(args, 2) + vHead + <usize>j0 * vStep, vStep, packedDy, tileGradient, delta, diagonal);
+      softenGradient(nk, nq, tile, tileGradient, diagonal);
+      // a block of keys first meets the tile on the diagonal, a block of queries the first of its own segment
+      if (dv != 0) overQueries(nk, nq, P, 1, tile, outputs, dv + vHead + <usize>j0 * vStep, vStep, !diagonal, diagonal, spare);
+      if (dk != 0) overQueries(nk, nq, K, scale, tileGradient, queries, dk + kHead + <usize>j0 * kStep, kStep, !diagonal, diagonal, spare);
       if (dq != 0) {
-        const to = dq + kHead + <usize>i0 * kStep;
-        const old = j0 == 0 ? 0 : ones;
-        if (K & 7) {
-          packB(nk, K, kBlock, H * K, 1, panelsK);
-          overKeys(nk, nq, K, tileGradient, panelsK, 32, <usize>nk << 5, to, kStep, scales, old, diagonal);
-        } else {
-          overKeys(nk, nq, K, tileGradient, kBlock, kStep, 32, to, kStep, scales, old, diagonal);
-        }
+        keys.open(nk, K, kBlock, kStep, panelsK);
+        overKeys(nk, nq, K, scale, tileGradient, keys, dq + kHead + <usize>i0 * kStep, kStep, back > 0 || j0 > firstKey, diagonal, spare);
       }
     }
   }
-}
-
-/** dq, dk and dv of one head. Args: q k v y logSumExp dy dq dk dv | L H K P 1/√K; tasks B·H. An address of 0: not wanted. */
-export function causal_attention_gradient(args: usize, task: i32, scratch: usize): void {
-  const L = arg(args, 9);
-  gradient(args, task, 0, L, 0, L, true, true, scratch);
-}
-
-/** dq of 64 queries of one head; tasks B·H·⌈L/64⌉, the longest first. */
-export function causal_attention_gradient_queries(args: usize, task: i32, scratch: usize): void {
-  const L = arg(args, 9);
-  const blocks = (L + BLOCK - 1) / BLOCK;
-  const i0 = (blocks - 1 - (task % blocks)) * BLOCK;
-  gradient(args, task / blocks, i0, min(L, i0 + BLOCK), 0, L, true, false, scratch);
-}
-
-/** dk and dv of 64 keys of one head; tasks B·H·⌈L/64⌉. */
-export function causal_attention_gradient_keys(args: usize, task: i32, scratch: usize): void {
-  const L = arg(args, 9);
-  const blocks = (L + BLOCK - 1) / BLOCK;
-  const j0 = (task % blocks) * BLOCK;
-  gradient(args, task / blocks, j0, L, j0, min(L, j0 + BLOCK), false, true, scratch);
 }
