@@ -1,11 +1,17 @@
 /** The table of tasks. */
 import { table } from '#core/config.ts';
+import { madCompression } from './mad-compression.ts';
+import { madMemorization } from './mad-memorization.ts';
 import { madNoisyRecall } from './mad-noisy-recall.ts';
 import { madRecall } from './mad-recall.ts';
+import { madSelectiveCopying } from './mad-selective-copying.ts';
 import { mqar } from './mqar.ts';
 
 export const tasks = table({
   mqar,
   'mad-recall': madRecall,
   'mad-noisy-recall': madNoisyRecall,
+  'mad-selective-copying': madSelectiveCopying,
+  'mad-compression': madCompression,
+  'mad-memorization': madMemorization,
 });
