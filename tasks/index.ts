@@ -1,6 +1,7 @@
 /** The table of tasks. */
 import { table } from '#core/config.ts';
 import { madCompression } from './mad-compression.ts';
+import { madFuzzyRecall } from './mad-fuzzy-recall.ts';
 import { madMemorization } from './mad-memorization.ts';
 import { madNoisyRecall } from './mad-noisy-recall.ts';
 import { madRecall } from './mad-recall.ts';
@@ -10,6 +11,7 @@ import { mqar } from './mqar.ts';
 export const tasks = table({
   mqar,
   'mad-recall': madRecall,
+  'mad-fuzzy-recall': madFuzzyRecall,
   'mad-noisy-recall': madNoisyRecall,
   'mad-selective-copying': madSelectiveCopying,
   'mad-compression': madCompression,
