@@ -1,5 +1,6 @@
 /** The table of tasks. */
 import { table } from '#core/config.ts';
+import { copying } from './copying.ts';
 import { madCompression } from './mad-compression.ts';
 import { madFuzzyRecall } from './mad-fuzzy-recall.ts';
 import { madMemorization } from './mad-memorization.ts';
@@ -7,6 +8,7 @@ import { madNoisyRecall } from './mad-noisy-recall.ts';
 import { madRecall } from './mad-recall.ts';
 import { madSelectiveCopying } from './mad-selective-copying.ts';
 import { mqar } from './mqar.ts';
+import { ngramLookup } from './ngram-lookup.ts';
 
 export const tasks = table({
   mqar,
@@ -16,4 +18,6 @@ export const tasks = table({
   'mad-selective-copying': madSelectiveCopying,
   'mad-compression': madCompression,
   'mad-memorization': madMemorization,
+  copying,
+  'ngram-lookup': ngramLookup,
 });
