@@ -9,6 +9,7 @@ import { madRecall } from './mad-recall.ts';
 import { madSelectiveCopying } from './mad-selective-copying.ts';
 import { mqar } from './mqar.ts';
 import { ngramLookup } from './ngram-lookup.ts';
+import { phoneBook } from './phone-book.ts';
 
 export const tasks = table({
   mqar,
@@ -20,4 +21,5 @@ export const tasks = table({
   'mad-memorization': madMemorization,
   copying,
   'ngram-lookup': ngramLookup,
+  'phone-book': phoneBook,
 });
