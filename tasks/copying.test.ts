@@ -20,7 +20,7 @@ const n = 20_000;
 
 describe('structure', () => {
   test('problems fill the context, one after the other', () => {
-    for (const { tokens, targets } of examples(copying.open({}), 300, 1)) {
+    for (const { tokens, targets } of examples(copying.open({}), 100, 1)) {
       expect(text(tokens)).toMatch(/^(\$([a-z]{5,20})\|\2\.){3,}\**$/);
       expect(tokens.at(-44)).not.toBe(29); // the longest problem has 43 tokens
       let inAnswer = false;

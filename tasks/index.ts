@@ -10,6 +10,7 @@ import { madSelectiveCopying } from './mad-selective-copying.ts';
 import { mqar } from './mqar.ts';
 import { ngramLookup } from './ngram-lookup.ts';
 import { phoneBook } from './phone-book.ts';
+import { regbench } from './regbench.ts';
 
 export const tasks = table({
   mqar,
@@ -22,4 +23,5 @@ export const tasks = table({
   copying,
   'ngram-lookup': ngramLookup,
   'phone-book': phoneBook,
+  regbench,
 });

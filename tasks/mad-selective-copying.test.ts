@@ -5,10 +5,10 @@ import { taskLaws } from './laws.ts';
 import { madSelectiveCopying } from './mad-selective-copying.ts';
 
 taskLaws(madSelectiveCopying, {
-  sizes: [{ items: 1, seqLen: 4 }, { items: 96, seqLen: 256 }, { vocabSize: 3, items: 5 }, { vocabSize: 128, seqLen: 1024 }],
-  drawn: { vocabSize: 10, seqLen: 16, items: 4 },
+  sizes: [{ toCopy: 1, seqLen: 4 }, { toCopy: 96, seqLen: 256 }, { vocabSize: 3, toCopy: 5 }, { vocabSize: 128, seqLen: 1024 }],
+  drawn: { vocabSize: 10, seqLen: 16, toCopy: 4 },
   // the data token whose turn it is
-  solve: (tokens, t, { seqLen, items, vocabSize }) => tokens.filter((x) => x < vocabSize - 2)[t - (seqLen - items)],
+  solve: (tokens, t, { seqLen, toCopy, vocabSize }) => tokens.filter((x) => x < vocabSize - 2)[t - (seqLen - toCopy)],
 });
 
 test('data, marker and answers stand where they should', () => {
@@ -25,12 +25,12 @@ const n = 40_000;
 
 test('data tokens are uniform and independent', () => {
   const two = new Int32Array(64);
-  for (const { targets } of examples(madSelectiveCopying.open({ vocabSize: 10, items: 3, seqLen: 12 }), n, 2)) two[targets[9] * 8 + targets[11]]++;
+  for (const { targets } of examples(madSelectiveCopying.open({ vocabSize: 10, toCopy: 3, seqLen: 12 }), n, 2)) two[targets[9] * 8 + targets[11]]++;
   expect(chiSquareScore(two)).toBeLessThan(4);
 });
 
 test('blanks before the data tokens are multinomial: C(7; a, b, c) / 3⁷', () => {
-  const options = { vocabSize: 10, items: 3, seqLen: 14 };
+  const options = { vocabSize: 10, toCopy: 3, seqLen: 14 };
   const counts = new Int32Array(64);
   for (const { tokens } of examples(madSelectiveCopying.open(options), n, 3)) {
     const [i, j] = [...tokens.keys()].filter((t) => tokens[t] < 8);
@@ -45,10 +45,10 @@ test('blanks before the data tokens are multinomial: C(7; a, b, c) / 3⁷', () =
 
 test.each([
   [
-    { items: 128 },
-    'E_SIZE: task mad-selective-copying: seqLen must be at least 2·items + 2 (one blank among the data), but seqLen is 256 and items is 128: use items ≤ 127 or seqLen ≥ 258.',
+    { toCopy: 128 },
+    'E_SIZE: task mad-selective-copying: seqLen must be at least 2·toCopy + 2 (one blank among the data), but seqLen is 256 and toCopy is 128: use toCopy ≤ 127 or seqLen ≥ 258.',
   ],
-  [{ items: 2, seqLen: 3 }, 'but seqLen is 3 and items is 2: use seqLen ≥ 6.'],
+  [{ toCopy: 2, seqLen: 3 }, 'but seqLen is 3 and toCopy is 2: use seqLen ≥ 6.'],
   [{ vocabSize: 2 }, 'E_CONFIG: task mad-selective-copying: "vocabSize":'],
 ])('refuses %j', (options, message) => {
   expect(() => madSelectiveCopying.open(options)).toThrow(message);

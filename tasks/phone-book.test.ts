@@ -24,7 +24,7 @@ describe('structure', () => {
   test('a book, lines of it again, and another name of it', () => {
     for (const { tokens, targets } of examples(phoneBook.open({}), 200, 1)) {
       const [book, shots, question] = text(tokens).split('\n\n').map((part) => part.split('\n'));
-      const answer = [...targets.slice(-10)].join('');
+      const answer = targets.slice(-10).join('');
       expect(book).toHaveLength(20);
       for (const line of book) expect(line).toMatch(/^(<\d+>){2}:[6-9]\d{9}$/);
       expect(new Set(book.map((line) => line.split(':')[0])).size).toBe(20);

@@ -45,15 +45,13 @@ export function inContext({ vocabSize, seqLen, minLength, maxLength, packed }: S
   return (stream: Stream, { tokens, targets }: Example): void => {
     tokens.fill(blank);
     targets.fill(UNSCORED);
-    let at = 0;
-    do {
+    for (let at = 0; at < seqLen; at = packed ? at + problem.size : seqLen) {
       draw(stream, minLength + stream.below(maxLength - minLength + 1), problem);
       const { text, size, asked } = problem;
       if (at + size > seqLen) return;
       for (let i = 0; i < size; i++) tokens[at + i] = text[i];
       for (let i = asked; i < size; i++) targets[at + i - 1] = text[i];
-      at += size;
-    } while (packed && at < seqLen);
+    }
   };
 }
 
