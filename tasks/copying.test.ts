@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chiSquareScore } from './chi-square.ts';
 import { copying } from './copying.ts';
-import { examples } from './examples.ts';
+import { chiSquareScore, examples } from './frequencies.ts';
 import { taskLaws } from './laws.ts';
 
 taskLaws(copying, {
@@ -13,6 +12,12 @@ taskLaws(copying, {
     const next = tokens[dollar + 1 + t - bar];
     return next === vocabSize - 3 ? vocabSize - 2 : next;
   },
+  refused: [
+    [{ seqLen: 42 }, 'E_SIZE: task copying: seqLen must be at least 2·maxLength + 3 (the longest problem), but they are 42 and 20: use seqLen ≥ 43 or maxLength ≤ 19.'],
+    [{ minLength: 21 }, 'E_SIZE: task copying: maxLength must be at least minLength, but they are 20 and 21: use minLength ≤ 20 or maxLength ≥ 21.'],
+    [{ duplicate: 3 }, 'E_SIZE: task copying: minLength must be at least 2·duplicate, but they are 5 and 3: use minLength ≥ 6 or duplicate ≤ 2.'],
+    [{ vocabSize: 4 }, 'E_CONFIG: task copying: "vocabSize":'],
+  ],
 });
 
 const text = (tokens: Int32Array) => Array.from(tokens, (x) => 'abcdefghijklmnopqrstuvwxyz$|.*'[x]).join('');
@@ -20,7 +25,7 @@ const n = 20_000;
 
 describe('structure', () => {
   test('problems fill the context, one after the other', () => {
-    for (const { tokens, targets } of examples(copying.open({}), 100, 1)) {
+    for (const { tokens, targets } of examples(copying, {}, 100, 1)) {
       expect(text(tokens)).toMatch(/^(\$([a-z]{5,20})\|\2\.){3,}\**$/);
       expect(tokens.at(-44)).not.toBe(29); // the longest problem has 43 tokens
       let inAnswer = false;
@@ -32,14 +37,14 @@ describe('structure', () => {
   });
 
   test('not packed, there is one', () => {
-    for (const { tokens } of examples(copying.open({ packed: false }), 100, 2)) expect(text(tokens)).toMatch(/^\$([a-z]+)\|\1\.\*+$/);
+    for (const { tokens } of examples(copying, { packed: false }, 100, 2)) expect(text(tokens)).toMatch(/^\$([a-z]+)\|\1\.\*+$/);
     expect(copying.open({ packed: false })).toMatchObject({ maxScored: 21, slice: { seqLen: 220, minLength: 5, maxLength: 20 } });
   });
 
   test('a duplicate is an n-gram that occurs twice, everywhere where there is room', () => {
     const places = new Int32Array(9);
     const options = { vocabSize: 2 ** 16, packed: false, minLength: 8, maxLength: 8, duplicate: 3 };
-    for (const { tokens } of examples(copying.open(options), n, 3)) {
+    for (const { tokens } of examples(copying, options, n, 3)) {
       const s = tokens.slice(1, 9);
       const again = [...s.keys()].filter((i) => s.indexOf(s[i]) < i);
       if (again.length !== 3) continue; // letters that are the same by chance
@@ -56,19 +61,10 @@ describe('structure', () => {
 
 test('lengths are uniform, letters uniform and independent', () => {
   const [lengths, two] = [new Int32Array(4), new Int32Array(25)];
-  for (const { tokens } of examples(copying.open({ vocabSize: 9, seqLen: 22, minLength: 2, maxLength: 5 }), n, 4)) {
+  for (const { tokens } of examples(copying, { vocabSize: 9, seqLen: 22, minLength: 2, maxLength: 5 }, n, 4)) {
     lengths[tokens.indexOf(6) - 3]++;
     two[tokens[1] * 5 + tokens[2]]++;
   }
   expect(chiSquareScore(lengths)).toBeLessThan(4);
   expect(chiSquareScore(two)).toBeLessThan(4);
-});
-
-test.each([
-  [{ seqLen: 42 }, 'E_SIZE: task copying: maxLength 20 makes problems of up to 43 tokens, but seqLen is 42: use seqLen ≥ 43.'],
-  [{ minLength: 21 }, 'E_SIZE: task copying: maxLength must be at least minLength, but they are 20 and 21: use minLength ≤ 20 or maxLength ≥ 21.'],
-  [{ duplicate: 3 }, 'E_SIZE: task copying: these options need strings of 6 letters, but minLength is 5: use minLength ≥ 6.'],
-  [{ vocabSize: 4 }, 'E_CONFIG: task copying: "vocabSize":'],
-])('refuses %j', (options, message) => {
-  expect(() => copying.open(options)).toThrow(message);
 });

@@ -14,7 +14,8 @@
  * order, the second moved by n.
  */
 import { z } from '#core/config.ts';
-import { checkStrings, inContext, signs, stringOptions } from './strings.ts';
+import { checkSizes } from './sizes.ts';
+import { inContext, inOrder, signs, stringOptions } from './strings.ts';
 import { defineTask } from './task.ts';
 
 const config = z.strictObject({
@@ -29,7 +30,17 @@ export const copying = defineTask({
   config,
   open(options) {
     const { vocabSize, seqLen, minLength, maxLength, packed, duplicate } = options;
-    checkStrings('copying', options, Math.max(1, 2 * duplicate), 2 * maxLength + 3);
+    checkSizes('copying', { seqLen, minLength, maxLength, duplicate }, { duplicate: 0 }, [
+      inOrder,
+      [
+        ({ minLength, duplicate }) => 2 * duplicate <= minLength,
+        ({ minLength, duplicate }) => `minLength must be at least 2·duplicate, but they are ${minLength} and ${duplicate}`,
+      ],
+      [
+        ({ seqLen, maxLength }) => seqLen >= 2 * maxLength + 3,
+        ({ seqLen, maxLength }) => `seqLen must be at least 2·maxLength + 3 (the longest problem), but they are ${seqLen} and ${maxLength}`,
+      ],
+    ]);
     const { letters, dollar, bar, stop } = signs(vocabSize);
 
     return {

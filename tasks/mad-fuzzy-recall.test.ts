@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chiSquareScore } from './chi-square.ts';
-import { examples } from './examples.ts';
+import { chiSquareScore, examples } from './frequencies.ts';
 import { taskLaws } from './laws.ts';
 import { madFuzzyRecall } from './mad-fuzzy-recall.ts';
 import { UNSCORED } from './task.ts';
@@ -23,13 +22,24 @@ taskLaws(madFuzzyRecall, {
     const first = all.findIndex((_, i) => text(i) === text(key));
     return tokens[all[first + 1][0] + t + 1 - all[key][1]];
   },
+  refused: [
+    [
+      { vocabSize: 6 },
+      'E_SIZE: task mad-fuzzy-recall: vocabSize must be at least 2·keyMotif + 1 and 2·valueMotif (distinct tokens), but they are 6, 3 and 3: use vocabSize ≥ 7 or keyMotif ≤ 2.',
+    ],
+    [
+      { seqLen: 10 },
+      'E_SIZE: task mad-fuzzy-recall: seqLen must be at least 2·(keyMotif + valueMotif) − 1 (two pairs), but they are 10, 3 and 3: use seqLen ≥ 11 or keyMotif ≤ 2 or valueMotif ≤ 2.',
+    ],
+    [{ keyMotif: 4 }, 'E_CONFIG: task mad-fuzzy-recall: "keyMotif":'],
+  ],
 });
 
 describe('structure', () => {
   test.each([{}, { keyLengths: 'any' }, { vocabSize: 32, seqLen: 64, keyMotif: 2, valueMotif: 5 }])('%j', (options) => {
     const task = madFuzzyRecall.open(options);
     const { keyMotif, valueMotif } = madFuzzyRecall.resolve(options) as { keyMotif: number; valueMotif: number };
-    for (const { tokens, targets } of examples(task, 100, 1)) {
+    for (const { tokens, targets } of examples(madFuzzyRecall, options, 100, 1)) {
       const text = Int32Array.of(...tokens, targets[task.seqLen - 1]);
       const all = runs(text, task.vocabSize);
       expect(all.length % 2).toBe(0);
@@ -51,12 +61,11 @@ describe('structure', () => {
   });
 
   test('"all" scores every next token but blanks', () => {
-    const task = madFuzzyRecall.open({ scored: 'all' });
-    for (const { tokens, targets } of examples(task, 50, 2)) {
+    for (const { tokens, targets } of examples(madFuzzyRecall, { scored: 'all' }, 50, 2)) {
       expect(targets.slice(0, -1)).toEqual(tokens.slice(1).map((x) => (x === 15 ? UNSCORED : x)));
       expect(targets[127]).not.toBe(UNSCORED);
     }
-    expect(task.slice).toEqual({ vocabSize: 16, seqLen: 128, scored: 'all' });
+    expect(madFuzzyRecall.open({ scored: 'all' }).slice).toEqual({ vocabSize: 16, seqLen: 128, scored: 'all' });
   });
 });
 
@@ -65,8 +74,8 @@ describe('distribution', () => {
 
   test('motifs are uniform among the tuples of distinct tokens; lengths are uniform', () => {
     const [keys, keyLengths, valueLengths, values] = [new Int32Array(20), new Int32Array(2), new Int32Array(3), new Int32Array(210)];
-    const task = madFuzzyRecall.open({ vocabSize: 11, seqLen: 40, keyMotif: 2, valueMotif: 3, keyLengths: 'any' }); // keys 0…4, values 5…9
-    for (const { tokens } of examples(task, n, 3)) {
+    const options = { vocabSize: 11, seqLen: 40, keyMotif: 2, valueMotif: 3, keyLengths: 'any' }; // keys 0…4, values 5…9
+    for (const { tokens } of examples(madFuzzyRecall, options, n, 3)) {
       const [[a, b], [, c]] = runs(tokens, 11);
       keyLengths[b - a - 1]++;
       valueLengths[c - b - 1]++;
@@ -79,7 +88,7 @@ describe('distribution', () => {
 
   test('the last key is uniform among the distinct keys before it', () => {
     const counts = new Int32Array(4);
-    for (const { tokens } of examples(madFuzzyRecall.open({ seqLen: 30 }), n, 4)) {
+    for (const { tokens } of examples(madFuzzyRecall, { seqLen: 30 }, n, 4)) {
       const keys = runs(tokens, 16).filter((_, i) => i % 2 === 0).map((run) => tokens.slice(...run).join());
       const known = [...new Set(keys.slice(0, -1))];
       if (known.length === 4) counts[known.indexOf(keys.at(-1)!)]++;
@@ -87,18 +96,4 @@ describe('distribution', () => {
     expect(counts.reduce((a, b) => a + b)).toBeGreaterThan(500);
     expect(chiSquareScore(counts)).toBeLessThan(4);
   });
-});
-
-test.each([
-  [
-    { vocabSize: 6 },
-    'E_SIZE: task mad-fuzzy-recall: vocabSize must be at least 2·keyMotif + 1 and 2·valueMotif (distinct tokens), but vocabSize is 6, keyMotif is 3 and valueMotif is 3: use vocabSize ≥ 7.',
-  ],
-  [
-    { seqLen: 10 },
-    'E_SIZE: task mad-fuzzy-recall: seqLen must be at least 2·(keyMotif + valueMotif) − 1 (two pairs), but seqLen is 10, keyMotif is 3 and valueMotif is 3: use seqLen ≥ 11.',
-  ],
-  [{ keyMotif: 4 }, 'E_CONFIG: task mad-fuzzy-recall: "keyMotif":'],
-])('refuses %j', (options, message) => {
-  expect(() => madFuzzyRecall.open(options)).toThrow(message);
 });

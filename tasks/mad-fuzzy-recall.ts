@@ -16,9 +16,9 @@
  * With `scored` "all" every next token but blanks is a target, as MAD trains (blanks included).
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
 import type { Stream } from '#core/random.ts';
 import { scored } from './pairs.ts';
+import { checkSizes } from './sizes.ts';
 import { defineTask, UNSCORED } from './task.ts';
 
 const config = z.strictObject({
@@ -35,9 +35,19 @@ export const madFuzzyRecall = defineTask({
   name: 'mad-fuzzy-recall',
   summary: 'MAD fuzzy in-context recall: keys and values of several tokens',
   config,
-  open(options) {
-    const { vocabSize, seqLen, keyMotif, valueMotif, keyLengths, scored } = options;
-    checkSizes(options);
+  open({ vocabSize, seqLen, keyMotif, valueMotif, keyLengths, scored }) {
+    checkSizes('mad-fuzzy-recall', { vocabSize, seqLen, keyMotif, valueMotif }, {}, [
+      [
+        ({ vocabSize, keyMotif, valueMotif }) => vocabSize >= Math.max(2 * keyMotif + 1, 2 * valueMotif),
+        ({ vocabSize, keyMotif, valueMotif }) =>
+          `vocabSize must be at least 2·keyMotif + 1 and 2·valueMotif (distinct tokens), but they are ${vocabSize}, ${keyMotif} and ${valueMotif}`,
+      ],
+      [
+        ({ seqLen, keyMotif, valueMotif }) => seqLen >= 2 * (keyMotif + valueMotif) - 1,
+        ({ seqLen, keyMotif, valueMotif }) =>
+          `seqLen must be at least 2·(keyMotif + valueMotif) − 1 (two pairs), but they are ${seqLen}, ${keyMotif} and ${valueMotif}`,
+      ],
+    ]);
     const firstValue = Math.floor((vocabSize - 1) / 2);
     const valueTokens = vocabSize - 1 - firstValue;
     const longest = keyMotif + valueMotif;
@@ -102,21 +112,4 @@ function putMotif(stream: Stream, text: Int32Array, start: number, length: numbe
     } while (!fresh);
   }
   return start + length;
-}
-
-type Sizes = { vocabSize: number; seqLen: number; keyMotif: number; valueMotif: number };
-
-function checkSizes({ vocabSize, seqLen, keyMotif, valueMotif }: Sizes): void {
-  const smallest = Math.max(2 * keyMotif + 1, 2 * valueMotif);
-  const shortest = 2 * (keyMotif + valueMotif) - 1;
-  const motifs = `keyMotif is ${keyMotif} and valueMotif is ${valueMotif}`;
-  const fail = (rule: string) => {
-    throw new RecallbenchError('E_SIZE', `task mad-fuzzy-recall: ${rule}.`);
-  };
-  if (vocabSize < smallest) {
-    fail(`vocabSize must be at least 2·keyMotif + 1 and 2·valueMotif (distinct tokens), but vocabSize is ${vocabSize}, ${motifs}: use vocabSize ≥ ${smallest}`);
-  }
-  if (seqLen < shortest) {
-    fail(`seqLen must be at least 2·(keyMotif + valueMotif) − 1 (two pairs), but seqLen is ${seqLen}, ${motifs}: use seqLen ≥ ${shortest}`);
-  }
 }

@@ -10,8 +10,8 @@
  *     targets   ·  9  ·  9  · 10  ·  7  ·  8  ·  9
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
 import { rng } from '#core/random.ts';
+import { checkSizes } from './sizes.ts';
 import { defineTask, UNSCORED } from './task.ts';
 
 const config = z.strictObject({
@@ -26,10 +26,9 @@ export const madMemorization = defineTask({
   summary: 'MAD memorization: a fixed map from keys to values, learnt by the parameters',
   config,
   open({ vocabSize, seqLen, mapSeed }) {
-    if (seqLen % 2 !== 0) {
-      const rule = `seqLen must be even (a key and the ask token are two), but seqLen is ${seqLen}`;
-      throw new RecallbenchError('E_SIZE', `task mad-memorization: ${rule}: use seqLen ≤ ${seqLen - 1} or seqLen ≥ ${seqLen + 1}.`);
-    }
+    checkSizes('mad-memorization', { seqLen }, {}, [
+      [({ seqLen }) => seqLen % 2 === 0, ({ seqLen }) => `seqLen must be even (a key and the ask token are two), but seqLen is ${seqLen}`],
+    ]);
     const ask = vocabSize - 1;
     const keys = Math.floor(ask / 2);
     const valueOf = fixedMap(keys, ask - keys, mapSeed);

@@ -11,8 +11,8 @@
  * With `scored` "all" every next token is a target, noise included, as MAD trains.
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
 import { openPairs, scored } from './pairs.ts';
+import { checkSizes } from './sizes.ts';
 import { defineTask } from './task.ts';
 
 const config = z.strictObject({
@@ -30,10 +30,13 @@ export const madNoisyRecall = defineTask({
   config,
   open(options) {
     const { vocabSize, noiseTokens } = options;
-    if (vocabSize < noiseTokens + 2) {
-      const rule = `vocabSize must be at least noiseTokens + 2 (one key, one value), but vocabSize is ${vocabSize} and noiseTokens is ${noiseTokens}`;
-      throw new RecallbenchError('E_SIZE', `task mad-noisy-recall: ${rule}: use noiseTokens ≤ ${vocabSize - 2} or vocabSize ≥ ${noiseTokens + 2}.`);
-    }
+    checkSizes('mad-noisy-recall', { vocabSize, noiseTokens }, {}, [
+      [
+        ({ vocabSize, noiseTokens }) => vocabSize >= noiseTokens + 2,
+        ({ vocabSize, noiseTokens }) =>
+          `vocabSize must be at least noiseTokens + 2 (one key, one value), but vocabSize is ${vocabSize} and noiseTokens is ${noiseTokens}`,
+      ],
+    ]);
     return openPairs({ task: 'mad-noisy-recall', ...options });
   },
 });

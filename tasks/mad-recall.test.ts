@@ -1,22 +1,27 @@
 import { describe, expect, test } from 'vitest';
-import { chiSquareScore } from './chi-square.ts';
-import { examples } from './examples.ts';
+import { chiSquareScore, examples } from './frequencies.ts';
 import { taskLaws } from './laws.ts';
 import { madRecall } from './mad-recall.ts';
-import { UNSCORED, type OpenTask } from './task.ts';
+import { UNSCORED } from './task.ts';
 
 taskLaws(madRecall, {
   sizes: [{ seqLen: 4 }, { vocabSize: 2, seqLen: 64 }, { vocabSize: 65, seqLen: 256 }],
   drawn: { vocabSize: 8, seqLen: 16 },
   // the value that followed the key the first time
   solve: (tokens, t) => tokens[tokens.indexOf(tokens[t]) + 1],
+  refused: [
+    [{ seqLen: 127 }, 'E_SIZE: task mad-recall: seqLen must be even (pairs are two tokens wide), but seqLen is 127: use seqLen ≤ 126 or seqLen ≥ 128.'],
+    [{ seqLen: 2 }, 'E_CONFIG: task mad-recall: "seqLen":'],
+    [{ vocabSize: 1 }, 'E_CONFIG: task mad-recall: "vocabSize":'],
+    [{ scored: 'some' }, 'E_CONFIG: task mad-recall: "scored":'],
+  ],
 });
 
 describe('structure', () => {
   test.each([{}, { vocabSize: 7, seqLen: 40 }, { vocabSize: 128, seqLen: 1024 }])('%j', (options) => {
     const task = madRecall.open(options);
     const firstValue = Math.floor(task.vocabSize / 2);
-    for (const { tokens, targets } of examples(task, 200, 1)) {
+    for (const { tokens, targets } of examples(madRecall, options, 200, 1)) {
       const map = new Map<number, number>();
       for (let t = 0; t < task.seqLen; t += 2) {
         const [key, value] = [tokens[t], tokens[t + 1]];
@@ -31,13 +36,12 @@ describe('structure', () => {
   });
 
   test('"all" scores every next token of the same example', () => {
-    const [all, recalled] = [{ scored: 'all' }, {}].map((options) => madRecall.open(options));
-    const texts = (task: OpenTask) => Array.from(examples(task, 20, 2), ({ tokens }) => tokens.join());
-    expect(texts(all)).toEqual(texts(recalled));
-    for (const { tokens, targets } of examples(all, 20, 2)) expect([...targets]).toEqual([...tokens.slice(1), UNSCORED]);
-    expect(all).toMatchObject({ maxScored: 127, slice: { vocabSize: 16, seqLen: 128, scored: 'all' } });
-    expect(recalled).toMatchObject({ maxScored: 63, slice: { vocabSize: 16, seqLen: 128 } });
-    expect(recalled.slice).not.toHaveProperty('scored');
+    const texts = (options: object) => Array.from(examples(madRecall, options, 20, 2), ({ tokens }) => tokens.join());
+    expect(texts({ scored: 'all' })).toEqual(texts({}));
+    for (const { tokens, targets } of examples(madRecall, { scored: 'all' }, 20, 2)) expect([...targets]).toEqual([...tokens.slice(1), UNSCORED]);
+    expect(madRecall.open({ scored: 'all' })).toMatchObject({ maxScored: 127, slice: { vocabSize: 16, seqLen: 128, scored: 'all' } });
+    expect(madRecall.open({})).toMatchObject({ maxScored: 63, slice: { vocabSize: 16, seqLen: 128 } });
+    expect(madRecall.open({}).slice).not.toHaveProperty('scored');
   });
 });
 
@@ -46,7 +50,7 @@ describe('distribution', () => {
 
   test('keys and new values are uniform and independent, also of the pair before', () => {
     const [two, first, together] = [new Int32Array(64), new Int32Array(8), new Int32Array(64)];
-    for (const { tokens } of examples(madRecall.open({ seqLen: 12 }), n, 3)) {
+    for (const { tokens } of examples(madRecall, { seqLen: 12 }, n, 3)) {
       two[tokens[4] * 8 + tokens[6]]++;
       first[tokens[1] - 8]++;
       if (tokens[0] !== tokens[2]) together[(tokens[1] - 8) * 8 + tokens[3] - 8]++;
@@ -56,7 +60,7 @@ describe('distribution', () => {
 
   test('a pair is scored with probability 1 − (1 − 1/K)^(pairs before it), the last always', () => {
     const scored = new Int32Array(12);
-    for (const { targets } of examples(madRecall.open({ seqLen: 24 }), n, 4)) {
+    for (const { targets } of examples(madRecall, { seqLen: 24 }, n, 4)) {
       for (let p = 0; p < 12; p++) if (targets[2 * p] !== UNSCORED) scored[p]++;
     }
     for (let p = 0; p < 11; p++) {
@@ -68,19 +72,10 @@ describe('distribution', () => {
 
   test('the last key is uniform among the distinct keys before it', () => {
     const counts = new Int32Array(3);
-    for (const { tokens } of examples(madRecall.open({ seqLen: 12 }), n, 5)) {
+    for (const { tokens } of examples(madRecall, { seqLen: 12 }, n, 5)) {
       const keys = [...new Set([0, 2, 4, 6, 8].map((t) => tokens[t]))];
       if (keys.length === 3) counts[keys.indexOf(tokens[10])]++;
     }
     expect(chiSquareScore(counts)).toBeLessThan(4);
   });
-});
-
-test.each([
-  [{ seqLen: 127 }, 'E_SIZE: task mad-recall: seqLen must be even (pairs are two tokens wide), but seqLen is 127: use seqLen ≤ 126 or seqLen ≥ 128.'],
-  [{ seqLen: 2 }, 'E_CONFIG: task mad-recall: "seqLen":'],
-  [{ vocabSize: 1 }, 'E_CONFIG: task mad-recall: "vocabSize":'],
-  [{ scored: 'some' }, 'E_CONFIG: task mad-recall: "scored":'],
-])('refuses %j', (options, message) => {
-  expect(() => madRecall.open(options)).toThrow(message);
 });

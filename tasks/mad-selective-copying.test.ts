@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { chiSquareScore } from './chi-square.ts';
-import { examples } from './examples.ts';
+import { chiSquareScore, examples } from './frequencies.ts';
 import { taskLaws } from './laws.ts';
 import { madSelectiveCopying } from './mad-selective-copying.ts';
 
@@ -9,10 +8,18 @@ taskLaws(madSelectiveCopying, {
   drawn: { vocabSize: 10, seqLen: 16, toCopy: 4 },
   // the data token whose turn it is
   solve: (tokens, t, { seqLen, toCopy, vocabSize }) => tokens.filter((x) => x < vocabSize - 2)[t - (seqLen - toCopy)],
+  refused: [
+    [
+      { toCopy: 128 },
+      'E_SIZE: task mad-selective-copying: seqLen must be at least 2·toCopy + 2 (one blank among the data), but seqLen is 256 and toCopy is 128: use seqLen ≥ 258 or toCopy ≤ 127.',
+    ],
+    [{ toCopy: 2, seqLen: 3 }, 'E_SIZE: task mad-selective-copying: seqLen must be at least 2·toCopy + 2 (one blank among the data), but seqLen is 3 and toCopy is 2: use seqLen ≥ 6.'],
+    [{ vocabSize: 2 }, 'E_CONFIG: task mad-selective-copying: "vocabSize":'],
+  ],
 });
 
 test('data, marker and answers stand where they should', () => {
-  for (const { tokens, targets } of examples(madSelectiveCopying.open({}), 200, 1)) {
+  for (const { tokens, targets } of examples(madSelectiveCopying, {}, 200, 1)) {
     expect(tokens.slice(0, 239).filter((x) => x < 14)).toEqual(targets.slice(240));
     expect(tokens[238]).toBeLessThan(14);
     expect(tokens[239]).toBe(15);
@@ -25,14 +32,14 @@ const n = 40_000;
 
 test('data tokens are uniform and independent', () => {
   const two = new Int32Array(64);
-  for (const { targets } of examples(madSelectiveCopying.open({ vocabSize: 10, toCopy: 3, seqLen: 12 }), n, 2)) two[targets[9] * 8 + targets[11]]++;
+  for (const { targets } of examples(madSelectiveCopying, { vocabSize: 10, toCopy: 3, seqLen: 12 }, n, 2)) two[targets[9] * 8 + targets[11]]++;
   expect(chiSquareScore(two)).toBeLessThan(4);
 });
 
 test('blanks before the data tokens are multinomial: C(7; a, b, c) / 3⁷', () => {
   const options = { vocabSize: 10, toCopy: 3, seqLen: 14 };
   const counts = new Int32Array(64);
-  for (const { tokens } of examples(madSelectiveCopying.open(options), n, 3)) {
+  for (const { tokens } of examples(madSelectiveCopying, options, n, 3)) {
     const [i, j] = [...tokens.keys()].filter((t) => tokens[t] < 8);
     counts[i * 8 + (j - i - 1)]++;
   }
@@ -41,15 +48,4 @@ test('blanks before the data tokens are multinomial: C(7; a, b, c) / 3⁷', () =
   const law = cells.map((c) => factorial(7) / factorial(c >> 3) / factorial(c & 7) / factorial(7 - (c >> 3) - (c & 7)) / 3 ** 7);
   expect(cells.reduce((sum, c) => sum + counts[c], 0)).toBe(n);
   expect(chiSquareScore(Int32Array.from(cells, (c) => counts[c]), (i) => law[i])).toBeLessThan(4);
-});
-
-test.each([
-  [
-    { toCopy: 128 },
-    'E_SIZE: task mad-selective-copying: seqLen must be at least 2·toCopy + 2 (one blank among the data), but seqLen is 256 and toCopy is 128: use toCopy ≤ 127 or seqLen ≥ 258.',
-  ],
-  [{ toCopy: 2, seqLen: 3 }, 'but seqLen is 3 and toCopy is 2: use seqLen ≥ 6.'],
-  [{ vocabSize: 2 }, 'E_CONFIG: task mad-selective-copying: "vocabSize":'],
-])('refuses %j', (options, message) => {
-  expect(() => madSelectiveCopying.open(options)).toThrow(message);
 });

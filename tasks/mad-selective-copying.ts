@@ -9,7 +9,7 @@
  *     targets  · · · · · · · · · · · · 0 3 7 1
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
+import { checkSizes } from './sizes.ts';
 import { defineTask, UNSCORED } from './task.ts';
 
 const config = z.strictObject({
@@ -24,12 +24,12 @@ export const madSelectiveCopying = defineTask({
   summary: 'MAD selective copying: data tokens among blanks, then their copy in order',
   config,
   open({ vocabSize, seqLen, toCopy }) {
-    if (seqLen < 2 * toCopy + 2) {
-      const rule = `seqLen must be at least 2·toCopy + 2 (one blank among the data), but seqLen is ${seqLen} and toCopy is ${toCopy}`;
-      const fewer = Math.floor(seqLen / 2) - 1;
-      const remedy = `${fewer >= 1 ? `toCopy ≤ ${fewer} or ` : ''}seqLen ≥ ${2 * toCopy + 2}`;
-      throw new RecallbenchError('E_SIZE', `task mad-selective-copying: ${rule}: use ${remedy}.`);
-    }
+    checkSizes('mad-selective-copying', { seqLen, toCopy }, {}, [
+      [
+        ({ seqLen, toCopy }) => seqLen >= 2 * toCopy + 2,
+        ({ seqLen, toCopy }) => `seqLen must be at least 2·toCopy + 2 (one blank among the data), but seqLen is ${seqLen} and toCopy is ${toCopy}`,
+      ],
+    ]);
     const [blank, marker] = [vocabSize - 2, vocabSize - 1];
     const [blanks, answers] = [seqLen - 2 * toCopy - 1, seqLen - toCopy];
     const before = new Int32Array(toCopy); // blanks before each data token

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chiSquareScore } from './chi-square.ts';
-import { examples } from './examples.ts';
+import { chiSquareScore, examples } from './frequencies.ts';
 import { taskLaws } from './laws.ts';
 import { ngramLookup } from './ngram-lookup.ts';
 
@@ -23,6 +22,15 @@ taskLaws(ngramLookup, {
     if (answerLength > 0 && told === answerLength) return vocabSize - 2;
     return string[first + n + told] ?? vocabSize - 2;
   },
+  refused: [
+    [{ n: 5 }, 'E_SIZE: task ngram-lookup: minLength must be at least 6 (the n-gram and what follows it), but it is 5: use minLength ≥ 6 or n ≤ 4.'],
+    [
+      { occurrences: 2 },
+      'E_SIZE: task ngram-lookup: minLength must be at least 6 (the n-gram and what follows it), but it is 5: use minLength ≥ 6 or n ≤ 2 or occurrences ≤ 1.',
+    ],
+    [{ seqLen: 42, side: 'prefix' }, 'E_SIZE: task ngram-lookup: seqLen must be at least 44 (the longest problem), but it is 42: use seqLen ≥ 44 or maxLength ≤ 19 or answerLength ≥ 1.'],
+    [{ side: 'left' }, 'E_CONFIG: task ngram-lookup: "side":'],
+  ],
 });
 
 /** The parts between separators. */
@@ -45,7 +53,7 @@ describe('structure', () => {
     [{ side: 'suffix', packed: false, answerLength: 2 }, /^\$[a-z]*?([a-z]{3})([a-z]{2})[a-z]*\|\1\2\.\**$/],
     [{ side: 'prefix', packed: false, minLength: 6, occurrences: 2 }, /^\$([a-z]{3})\|[a-z]*?\1([a-z]*\1[a-z]*)\|\2\.\**$/],
   ])('%j', (options, pattern) => {
-    for (const { tokens, targets } of examples(ngramLookup.open(options), 100, 1)) {
+    for (const { tokens, targets } of examples(ngramLookup, options, 100, 1)) {
       expect(text(tokens)).toMatch(pattern);
       const bars = options.side === 'prefix' ? 2 : 1;
       let [bar, since] = [0, 0];
@@ -66,10 +74,10 @@ describe('structure', () => {
 describe('distribution', () => {
   test('letters are uniform and independent, the n-gram stands at a uniform place', () => {
     const [two, places] = [new Int32Array(25), new Int32Array(4)];
-    for (const { tokens } of examples(ngramLookup.open({ vocabSize: 9, seqLen: 40, packed: false, minLength: 8, maxLength: 8, answerLength: 2 }), n, 2)) {
+    for (const { tokens } of examples(ngramLookup, { vocabSize: 9, seqLen: 40, packed: false, minLength: 8, maxLength: 8, answerLength: 2 }, n, 2)) {
       two[tokens[3] * 5 + tokens[4]]++;
     }
-    for (const { tokens } of examples(ngramLookup.open({ vocabSize: 2 ** 16, packed: false, minLength: 8, maxLength: 8, answerLength: 2 }), n, 3)) {
+    for (const { tokens } of examples(ngramLookup, { vocabSize: 2 ** 16, packed: false, minLength: 8, maxLength: 8, answerLength: 2 }, n, 3)) {
       places[tokens.indexOf(tokens[10]) - 1]++;
     }
     expect(chiSquareScore(two)).toBeLessThan(4);
@@ -78,20 +86,11 @@ describe('distribution', () => {
 
   test('the duplicate stands at a uniform place after the first', () => {
     const places = new Int32Array(9);
-    for (const { tokens } of examples(ngramLookup.open({ vocabSize: 2 ** 16, packed: false, minLength: 8, maxLength: 8, occurrences: 2 }), n, 4)) {
+    for (const { tokens } of examples(ngramLookup, { vocabSize: 2 ** 16, packed: false, minLength: 8, maxLength: 8, occurrences: 2 }, n, 4)) {
       const [first, second] = [tokens.indexOf(tokens[10]), tokens.indexOf(tokens[10], tokens.indexOf(tokens[10]) + 1)];
       places[(first - 1) * 3 + second - 4]++;
     }
     const cells = [0, 1, 2, 4, 5, 8]; // first place uniform on 0 … 2, then uniform on the rest
     expect(chiSquareScore(Int32Array.from(cells, (c) => places[c]), (i) => [1 / 9, 1 / 9, 1 / 9, 1 / 6, 1 / 6, 1 / 3][i])).toBeLessThan(4);
   });
-});
-
-test.each([
-  [{ n: 5 }, 'E_SIZE: task ngram-lookup: these options need strings of 6 letters, but minLength is 5: use minLength ≥ 6.'],
-  [{ occurrences: 2 }, 'E_SIZE: task ngram-lookup: these options need strings of 6 letters, but minLength is 5: use minLength ≥ 6.'],
-  [{ seqLen: 42, side: 'prefix' }, 'E_SIZE: task ngram-lookup: maxLength 20 makes problems of up to 44 tokens, but seqLen is 42: use seqLen ≥ 44.'],
-  [{ side: 'left' }, 'E_CONFIG: task ngram-lookup: "side":'],
-])('refuses %j', (options, message) => {
-  expect(() => ngramLookup.open(options)).toThrow(message);
 });

@@ -16,7 +16,8 @@
  * by chance.
  */
 import { z } from '#core/config.ts';
-import { checkStrings, inContext, signs, stringOptions } from './strings.ts';
+import { checkSizes } from './sizes.ts';
+import { inContext, inOrder, signs, stringOptions } from './strings.ts';
 import { defineTask } from './task.ts';
 
 const config = z.strictObject({
@@ -35,15 +36,24 @@ export const ngramLookup = defineTask({
   open(options) {
     const { vocabSize, seqLen, minLength, maxLength, packed, side, n, answerLength, occurrences } = options;
     const prefix = side === 'prefix';
-    const longestAnswer = answerLength > 0 ? answerLength : maxLength - n;
-    const follows = Math.max(answerLength, occurrences === 2 ? n : 1); // letters after the n-gram, at least
-    checkStrings('ngram-lookup', options, n + follows, n + maxLength + longestAnswer + (prefix ? 4 : 3));
+    const longest = (o: typeof sizes) => o.maxLength + (o.answerLength > 0 ? o.n + o.answerLength : o.maxLength) + (prefix ? 4 : 3);
+    const after = (o: typeof sizes) => Math.max(o.answerLength, o.occurrences > 1 ? o.n : 1); // letters after the n-gram, at least
+    const sizes = { seqLen, minLength, maxLength, n, answerLength, occurrences };
+    checkSizes('ngram-lookup', sizes, { answerLength: 0 }, [
+      inOrder,
+      [
+        (o) => o.minLength >= o.n + after(o),
+        (o) => `minLength must be at least ${o.n + after(o)} (the n-gram and what follows it), but it is ${o.minLength}`,
+      ],
+      [(o) => o.seqLen >= longest(o), (o) => `seqLen must be at least ${longest(o)} (the longest problem), but it is ${o.seqLen}`],
+    ]);
+    const follows = after(sizes);
     const { letters, dollar, bar, stop } = signs(vocabSize);
 
     return {
       vocabSize,
       seqLen,
-      maxScored: packed ? Math.floor(seqLen / 2) : longestAnswer + 1,
+      maxScored: packed ? Math.floor(seqLen / 2) : (answerLength > 0 ? answerLength : maxLength - n) + 1,
       slice: { seqLen, minLength, maxLength, side, n, ...(answerLength > 0 ? { answerLength } : {}), ...(occurrences > 1 ? { occurrences } : {}) },
       example: inContext(options, (stream, length, problem) => {
         const { text } = problem;
@@ -52,7 +62,7 @@ export const ngramLookup = defineTask({
         text[0] = dollar;
         for (let i = string; i < end; i++) text[i] = stream.below(letters);
         const asked = string + stream.below(length - n - follows + 1);
-        if (occurrences === 2) text.copyWithin(asked + n + stream.below(end - asked - 2 * n + 1), asked, asked + n);
+        if (occurrences > 1) text.copyWithin(asked + n + stream.below(end - asked - 2 * n + 1), asked, asked + n);
         const first = firstPlace(text, string, asked, n);
         text[end] = bar;
         text.copyWithin(prefix ? 1 : end + 1, asked, asked + n);

@@ -1,6 +1,6 @@
 /** Key-value pairs with noise between them: what MAD's in-context recall and its noisy form share. */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
+import { checkSizes } from './sizes.ts';
 import { UNSCORED, type OpenTask } from './task.ts';
 
 /** The option that says which positions are scored. */
@@ -27,10 +27,9 @@ export interface PairSizes {
  * the distinct keys before it.
  */
 export function openPairs({ task, vocabSize, seqLen, scored, noiseTokens, noise }: PairSizes): OpenTask {
-  if (seqLen % 2 !== 0) {
-    const rule = `seqLen must be even (pairs are two tokens wide), but seqLen is ${seqLen}`;
-    throw new RecallbenchError('E_SIZE', `task ${task}: ${rule}: use seqLen ≤ ${seqLen - 1} or seqLen ≥ ${seqLen + 1}.`);
-  }
+  checkSizes(task, { seqLen }, { seqLen: 4 }, [
+    [({ seqLen }) => seqLen % 2 === 0, ({ seqLen }) => `seqLen must be even (pairs are two tokens wide), but seqLen is ${seqLen}`],
+  ]);
   const firstNoise = vocabSize - noiseTokens;
   const firstValue = Math.floor(firstNoise / 2);
   const last = seqLen - 2;

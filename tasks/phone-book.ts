@@ -13,7 +13,7 @@
  *     targets   ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  ·  9  1
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
+import { checkSizes } from './sizes.ts';
 import { defineTask, UNSCORED } from './task.ts';
 
 const COLON = 10;
@@ -21,8 +21,8 @@ const NEWLINE = 11;
 const FIRST_NAME = 12;
 
 const config = z.strictObject({
-  vocabSize: z.int().min(FIRST_NAME + 2).max(2 ** 16).default(512).describe('V: digits, colon, new line, then name tokens from 12'),
-  entries: z.int().min(2).max(2 ** 16).default(20).describe('lines of the phone book'),
+  vocabSize: z.int().min(FIRST_NAME + 2).max(2 ** 17).default(512).describe('V: digits, colon, new line, then name tokens from 12'),
+  entries: z.int().min(2).max(2 ** 15).default(20).describe('lines of the phone book'),
   shots: z.int().nonnegative().default(2).describe('lines that are repeated before the question'),
   nameParts: z.int().positive().max(3).default(2).describe('tokens of a name'),
   digits: z.int().positive().default(10).describe('digits of a number'),
@@ -33,12 +33,22 @@ export const phoneBook = defineTask({
   name: 'phone-book',
   summary: 'phone book: names and numbers, then the number of one name',
   config,
-  open(options) {
-    checkSizes(options);
-    const { vocabSize, entries, shots, nameParts, digits } = options;
+  open({ vocabSize, entries, shots, nameParts, digits }) {
+    const names = (vocabSize: number) => (vocabSize - FIRST_NAME) ** nameParts;
+    checkSizes('phone-book', { vocabSize, entries, shots }, { vocabSize: FIRST_NAME + 2, entries: 2, shots: 0 }, [
+      [
+        ({ entries, shots }) => entries > shots,
+        ({ entries, shots }) => `entries must be above shots (one more is asked for), but they are ${entries} and ${shots}`,
+      ],
+      [
+        ({ vocabSize, entries }) => 2 * entries <= names(vocabSize),
+        ({ vocabSize, entries }) =>
+          `entries must be at most half of the (vocabSize − ${FIRST_NAME})^nameParts names, but there are ${entries} entries and ${names(vocabSize)} names`,
+      ],
+    ]);
     const line = nameParts + digits + 2;
     const seqLen = (entries + shots) * line + 2 + nameParts + digits;
-    const names = new Set<number>();
+    const taken = new Set<number>(); // names
     const chosen = new Int32Array(shots + 1);
 
     return {
@@ -47,13 +57,13 @@ export const phoneBook = defineTask({
       maxScored: digits,
       slice: { entries, shots, nameParts, digits },
       example(stream, { tokens, targets }) {
-        names.clear();
+        taken.clear();
         for (let e = 0, t = 0; e < entries; e++) {
-          for (let name = 0; names.size === e; names.add(name)) {
+          for (let name = 0; taken.size === e; taken.add(name)) {
             name = 0;
             for (let i = 0; i < nameParts; i++) {
               tokens[t + i] = FIRST_NAME + stream.below(vocabSize - FIRST_NAME);
-              name = name * 2 ** 16 + tokens[t + i];
+              name = name * 2 ** 17 + tokens[t + i];
             }
           }
           t += nameParts;
@@ -78,18 +88,3 @@ export const phoneBook = defineTask({
     };
   },
 });
-
-type Sizes = { vocabSize: number; entries: number; shots: number; nameParts: number };
-
-function checkSizes({ vocabSize, entries, shots, nameParts }: Sizes): void {
-  const most = Math.floor((vocabSize - FIRST_NAME) ** nameParts / 2);
-  const fail = (rule: string) => {
-    throw new RecallbenchError('E_SIZE', `task phone-book: ${rule}.`);
-  };
-  if (shots >= entries) fail(`entries must be above shots (one more is asked for), but they are ${entries} and ${shots}: use shots ≤ ${entries - 1} or entries ≥ ${shots + 1}`);
-  if (entries > most) {
-    const enough = FIRST_NAME + Math.ceil((2 * entries) ** (1 / nameParts) - 1e-9);
-    const fewer = most >= 2 && most > shots ? `entries ≤ ${most} or ` : '';
-    fail(`entries must be at most half of the (vocabSize − ${FIRST_NAME})^nameParts names, but there are ${entries} entries and ${(vocabSize - FIRST_NAME) ** nameParts} names: use ${fewer}vocabSize ≥ ${enough}`);
-  }
-}

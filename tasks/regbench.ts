@@ -21,8 +21,8 @@
  * two states that take turns, come back, as in the published data, whose set of automata compares them by identity.
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
 import type { Stream } from '#core/random.ts';
+import { checkSizes, type Rule } from './sizes.ts';
 import { defineTask, UNSCORED } from './task.ts';
 
 const config = z.strictObject({
@@ -46,7 +46,7 @@ export const regbench = defineTask({
   summary: 'RegBench: strings of a random automaton, predicted letter by letter',
   config,
   open(options) {
-    checkSizes(options);
+    checkSizes('regbench', options, { vocabSize: 3, seqLen: 2, minStates: 2, maxStates: 2, minStrings: 2, maxStrings: 2 }, rules);
     const { vocabSize, seqLen, maxEdges, minStrings, maxStrings, minLength, maxLength } = options;
     const separator = vocabSize - 1;
     const automaton = new Automaton(options);
@@ -120,19 +120,21 @@ export class Automaton {
   }
 }
 
-function checkSizes(options: Options): void {
-  const { vocabSize, minStates, minLetters, maxEdges } = options;
-  const fail = (rule: string) => {
-    throw new RecallbenchError('E_SIZE', `task regbench: ${rule}.`);
-  };
-  for (const what of ['States', 'Strings', 'Length'] as const) {
-    const [least, most] = [options[`min${what}`], options[`max${what}`]];
-    if (most < least) fail(`max${what} must be at least min${what}, but they are ${most} and ${least}: use min${what} ≤ ${most} or max${what} ≥ ${least}`);
-  }
-  if (minLetters > vocabSize - 2) fail(`an alphabet has at most vocabSize − 2 letters, but minLetters is ${minLetters}: use minLetters ≤ ${vocabSize - 2} or vocabSize ≥ ${minLetters + 2}`);
-  const most = Math.min(minStates - 1, minLetters);
-  if (maxEdges > most) {
-    const rule = `a state needs maxEdges letters and as many other states, but maxEdges is ${maxEdges}, minStates ${minStates} and minLetters ${minLetters}`;
-    fail(`${rule}: use maxEdges ≤ ${most}`);
-  }
+/** The rule that a range is not empty. */
+function range(least: keyof Options, most: keyof Options): Rule<Options> {
+  return [(o) => o[least] <= o[most], (o) => `${most} must be at least ${least}, but they are ${o[most]} and ${o[least]}`];
 }
+
+const rules: Rule<Options>[] = [
+  range('minStates', 'maxStates'),
+  range('minStrings', 'maxStrings'),
+  range('minLength', 'maxLength'),
+  [
+    (o) => o.minLetters <= o.vocabSize - 2,
+    (o) => `minLetters must be at most vocabSize − 2, but they are ${o.minLetters} and ${o.vocabSize}`,
+  ],
+  [
+    (o) => o.maxEdges <= o.minLetters && o.maxEdges < o.minStates,
+    (o) => `a state needs maxEdges letters and as many other states, but maxEdges is ${o.maxEdges}, minLetters ${o.minLetters} and minStates ${o.minStates}`,
+  ],
+];

@@ -3,8 +3,8 @@
  * `synthetic_exps/data_utils.py`): the alphabet, and problems one after the other in one context.
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
 import type { Stream } from '#core/random.ts';
+import type { Rule } from './sizes.ts';
 import { UNSCORED, type Example } from './task.ts';
 
 /** Options that both tasks have. */
@@ -55,14 +55,8 @@ export function inContext({ vocabSize, seqLen, minLength, maxLength, packed }: S
   };
 }
 
-/** Throws E_SIZE unless needed ≤ minLength ≤ maxLength and the longest problem fits into the context. */
-export function checkStrings(task: string, { seqLen, minLength, maxLength }: StringSizes, needed: number, longest: number): void {
-  const fail = (rule: string) => {
-    throw new RecallbenchError('E_SIZE', `task ${task}: ${rule}.`);
-  };
-  if (minLength < needed) fail(`these options need strings of ${needed} letters, but minLength is ${minLength}: use minLength ≥ ${needed}`);
-  if (maxLength < minLength) {
-    fail(`maxLength must be at least minLength, but they are ${maxLength} and ${minLength}: use minLength ≤ ${maxLength} or maxLength ≥ ${minLength}`);
-  }
-  if (seqLen < longest) fail(`maxLength ${maxLength} makes problems of up to ${longest} tokens, but seqLen is ${seqLen}: use seqLen ≥ ${longest}`);
-}
+/** The size rule that both tasks have. */
+export const inOrder: Rule<{ minLength: number; maxLength: number }> = [
+  ({ minLength, maxLength }) => minLength <= maxLength,
+  ({ minLength, maxLength }) => `maxLength must be at least minLength, but they are ${maxLength} and ${minLength}`,
+];
