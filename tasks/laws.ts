@@ -16,6 +16,8 @@ export interface TaskCases {
   readonly bound?: number;
   /** why a training example may be a test example, where that lies in the task itself */
   readonly repeats?: string;
+  /** options that are refused, with the message; what an E_SIZE proposes is tried */
+  readonly refused?: readonly (readonly [options: Record<string, unknown>, message: string])[];
 }
 
 function draw(task: OpenTask, stream: Stream): Example {
@@ -25,7 +27,7 @@ function draw(task: OpenTask, stream: Stream): Example {
 }
 
 /** The laws of one task. */
-export function taskLaws(definition: Task, { sizes, drawn, solve, bound = 1, repeats }: TaskCases): void {
+export function taskLaws(definition: Task, { sizes, drawn, solve, bound = 1, repeats, refused = [] }: TaskCases): void {
   describe(definition.name, () => {
     const train = (i: number) => rng(1).fork('train').fork(i);
     const valid = [{}, drawn, ...sizes];
@@ -95,6 +97,17 @@ export function taskLaws(definition: Task, { sizes, drawn, solve, bound = 1, rep
     test('an unknown option is refused with the nearest known one', () => {
       const name = definition.options[0].name;
       expect(() => definition.open({ [`${name}x`]: 1 })).toThrow(`E_CONFIG: task ${definition.name}: unknown key "${name}x". Did you mean "${name}"?`);
+    });
+
+    test.each(refused)('%j is refused, and each remedy mends it', (options, message) => {
+      expect(() => definition.open(options)).toThrow(message);
+      expect(() => definition.resolve(options)).toThrow(message);
+      if (!message.startsWith('E_SIZE')) return;
+      for (const remedy of message.slice(message.indexOf(': use ')).split(' or ')) {
+        const change = [...remedy.matchAll(/(\w+) [≤≥] (\d+)/g)].map(([, key, value]) => [key, Number(value)] as const);
+        expect(change.length).toBeGreaterThan(0);
+        expect(() => definition.open({ ...options, ...Object.fromEntries(change) })).not.toThrow();
+      }
     });
 
     test('the golden file and the doc comment draw what the task makes', async () => {

@@ -14,16 +14,15 @@
  * vocabulary, by chance also a stored key: unscored.
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
+import { drawUnused, fillBlanks, querySlots, slotOptions } from './query-slots.ts';
+import { checkSizes, type Rule } from './sizes.ts';
 import { defineTask, UNSCORED } from './task.ts';
-import { Urn } from './urn.ts';
 
 const config = z.strictObject({
   vocabSize: z.int().positive().max(2 ** 24).default(8192).describe('V: token 0 is blank, then keys, then values from ⌊V/2⌋'),
   seqLen: z.int().positive().default(64).describe('L: tokens of one example, even'),
   pairs: z.int().positive().default(8).describe('D: key-value pairs to remember'),
-  powerA: z.number().min(0).max(16).default(0.01).describe('query slot i has weight i^(powerA−1); 1 is uniform'),
-  randomNonQueries: z.boolean().default(true).describe('fill blanks with uniform random tokens of the whole vocabulary'),
+  ...slotOptions,
   passes: z.int().positive().default(1).describe('how many times the same context is listed before the queries'),
 });
 
@@ -33,13 +32,13 @@ export const mqar = defineTask({
   summary: 'multi-query associative recall: key-value pairs, then each key is asked for once',
   config,
   open({ vocabSize, seqLen, pairs, powerA, randomNonQueries, passes }) {
-    checkSizes({ vocabSize, seqLen, pairs, passes });
+    checkSizes('mqar', { pairs, passes, seqLen, vocabSize }, {}, rules);
     const firstValue = Math.floor(vocabSize / 2);
     const keyCount = firstValue - 1;
     const valueCount = vocabSize - firstValue;
     const block = 2 * pairs;
     const context = block * passes;
-    const slots = new Urn(Float64Array.from({ length: (seqLen - context) / 2 }, (_, i) => (i + 1) ** (powerA - 1)));
+    const slots = querySlots((seqLen - context) / 2, powerA);
     const used = new Uint8Array(vocabSize); // all zero between examples
 
     return {
@@ -49,15 +48,8 @@ export const mqar = defineTask({
       slice: { seqLen, pairs, ...(passes === 1 ? {} : { passes }) },
       example(stream, { tokens, targets }) {
         for (let j = 0; j < block; j += 2) {
-          let key: number;
-          let value: number;
-          do key = 1 + stream.below(keyCount);
-          while (used[key] === 1);
-          do value = firstValue + stream.below(valueCount);
-          while (used[value] === 1);
-          used[key] = used[value] = 1;
-          tokens[j] = key;
-          tokens[j + 1] = value;
+          tokens[j] = drawUnused(stream, used, 1, keyCount);
+          tokens[j + 1] = drawUnused(stream, used, firstValue, valueCount);
         }
         for (let j = 0; j < block; j++) used[tokens[j]] = 0;
         for (let start = block; start < context; start += block) tokens.copyWithin(start, 0, block);
@@ -71,48 +63,21 @@ export const mqar = defineTask({
           targets[query] = tokens[j + 1]!;
         }
         // last, so that an example is the same with and without fillers except for the fillers
-        if (randomNonQueries) {
-          for (let t = context; t < seqLen; t++) if (tokens[t] === 0) tokens[t] = stream.below(vocabSize);
-        }
+        if (randomNonQueries) fillBlanks(stream, tokens, context, vocabSize);
       },
     };
   },
 });
 
-type Sizes = { vocabSize: number; seqLen: number; pairs: number; passes: number };
-
 /**
- * Which rule these sizes break, if any. L ≥ 4D and V > L leave ⌊V/2⌋−1 ≥ 2D−1 keys and more values, so the supply of
- * distinct tokens needs no rule of its own.
+ * L ≥ 4D and V > L leave ⌊V/2⌋−1 ≥ 2D−1 keys and more values, so the supply of distinct tokens needs no rule of its own.
  */
-function brokenRule({ vocabSize, seqLen, pairs, passes }: Sizes): string | undefined {
-  const needed = 2 * pairs * (passes + 1);
-  if (seqLen < needed) {
-    const who = passes === 1 ? `pairs ${pairs}` : `pairs ${pairs} with passes ${passes}`;
-    return `${who} needs seqLen ≥ ${needed} (2·pairs·passes + 2·pairs ≤ seqLen), but seqLen is ${seqLen}`;
-  }
-  if (seqLen % 2 !== 0) return `seqLen must be even (pairs and query slots are two tokens wide), but seqLen is ${seqLen}`;
-  if (vocabSize <= seqLen) return `vocabSize must be above seqLen, but vocabSize is ${vocabSize} and seqLen is ${seqLen}`;
-  return undefined;
-}
-
-/** Throws E_SIZE with the broken rule and the nearest legal value of each option that can mend it alone. */
-function checkSizes(sizes: Sizes): void {
-  const rule = brokenRule(sizes);
-  if (rule === undefined) return;
-  const { vocabSize, seqLen, pairs, passes } = sizes;
-  const longer = Math.max(2 * pairs * (passes + 1), 2 * Math.ceil(seqLen / 2));
-  const shorter = 2 * Math.floor(Math.min(seqLen, vocabSize - 1) / 2);
-  const alone: [key: keyof Sizes, sign: '≤' | '≥', value: number][] = [
-    ['pairs', '≤', Math.floor(seqLen / (2 * (passes + 1)))],
-    ['passes', '≤', Math.floor(seqLen / (2 * pairs)) - 1],
-    ['seqLen', '≤', shorter],
-    ['seqLen', '≥', longer],
-    ['vocabSize', '≥', seqLen + 1],
-  ];
-  const remedies = alone
-    .filter(([key, , value]) => value >= 1 && brokenRule({ ...sizes, [key]: value }) === undefined)
-    .map(([key, sign, value]) => `${key} ${sign} ${value}`);
-  if (remedies.length === 0) remedies.push(`seqLen ≥ ${longer} with vocabSize ≥ ${longer + 1}`);
-  throw new RecallbenchError('E_SIZE', `task mqar: ${rule}: use ${remedies.join(' or ')}.`);
-}
+const rules: Rule<{ pairs: number; passes: number; seqLen: number; vocabSize: number }>[] = [
+  [
+    ({ pairs, passes, seqLen }) => 2 * pairs * (passes + 1) <= seqLen,
+    ({ pairs, passes, seqLen }) =>
+      `pairs ${pairs}${passes === 1 ? '' : ` with passes ${passes}`} needs seqLen ≥ ${2 * pairs * (passes + 1)} (2·pairs·passes + 2·pairs ≤ seqLen), but seqLen is ${seqLen}`,
+  ],
+  [({ seqLen }) => seqLen % 2 === 0, ({ seqLen }) => `seqLen must be even (pairs and query slots are two tokens wide), but seqLen is ${seqLen}`],
+  [({ vocabSize, seqLen }) => vocabSize > seqLen, ({ vocabSize, seqLen }) => `vocabSize must be above seqLen, but vocabSize is ${vocabSize} and seqLen is ${seqLen}`],
+];
