@@ -1,5 +1,13 @@
 /** The table of tasks. */
 import { table } from '#core/config.ts';
+import { associativeRecall } from './associative-recall.ts';
+import { inductionHeads } from './induction-heads.ts';
 import { mqar } from './mqar.ts';
+import { selectiveCopying } from './selective-copying.ts';
 
-export const tasks = table({ mqar });
+export const tasks = table({
+  mqar,
+  'selective-copying': selectiveCopying,
+  'induction-heads': inductionHeads,
+  'associative-recall': associativeRecall,
+});
