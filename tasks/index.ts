@@ -1,6 +1,8 @@
 /** The table of tasks. */
 import { table } from '#core/config.ts';
 import { associativeRecall } from './associative-recall.ts';
+import { compositionalMqar } from './compositional-mqar.ts';
+import { forgettingMqar } from './forgetting-mqar.ts';
 import { inductionHeads } from './induction-heads.ts';
 import { mqar } from './mqar.ts';
 import { selectiveCopying } from './selective-copying.ts';
@@ -10,4 +12,6 @@ export const tasks = table({
   'selective-copying': selectiveCopying,
   'induction-heads': inductionHeads,
   'associative-recall': associativeRecall,
+  'forgetting-mqar': forgettingMqar,
+  'compositional-mqar': compositionalMqar,
 });
