@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// Every benchmark as one program, to be bundled into one file for a host without npm: node bench/all.js laws | step … | gemm … | ops … | mqar … | here …
+// Every benchmark as one program, to be bundled into one file for a host without npm: node bench/all.js laws | step … | gemm … | ops … | tasks … | here …
 const [what] = process.argv.splice(2, 1);
 const programs = {
   laws: () => import('./laws.js'),
   step: () => import('./step.js'),
   gemm: () => import('./gemm.js'),
   ops: () => import('./ops.js'),
-  mqar: () => import('./mqar.js'),
+  tasks: () => import('./tasks.js'),
   here: () => import('./here.js'),
 };
 if (programs[what] === undefined) {
