@@ -35,7 +35,7 @@ const programs: Record<string, { inputs: HostTensors; f: (t: Record<string, Tens
   },
   'moving elements': {
     inputs: { a: data(15, 4, 6, 5), b: data(16, 4, 2, 5), i: { shape: [3], data: Int32Array.of(2, 0, 3) }, s: { shape: [4], data: Int32Array.of(1, 0, 1, 2) } },
-    f: ({ a, b, i, s }) => [tf.transpose(a, [2, 0, 1]), tf.slice(a, [1, 2, 0], [2, 3, 5]), tf.slice(a, 1, 2), tf.slice(a, [2, 1]), tf.concat([a, b], 1), tf.pad(a, [[1, 0], [0, 2], [3, 1]], 7), tf.tile(b, [1, 3, 2]), tf.reverse(a, 1), tf.gather(a, i), tf.gather(a, i, 2), tf.unsortedSegmentSum(a, s as tf.Tensor1D, 4), ...tf.split(a, [1, 2, 3], 1), tf.stack([b, b], 1), ...tf.unstack(b, 1), tf.stridedSlice(a, [0, 1, 0], [4, 6, 5], [2, 2, 3]), tf.oneHot(i, 5), tf.broadcastTo(tf.slice(b, [0, 0, 0], [4, 1, 5]), [4, 3, 5]), tf.expandDims(a, 1)],
+    f: ({ a, b, i, s }) => [tf.transpose(a, [2, 0, 1]), tf.slice(a, [1, 2, 0], [2, 3, 5]), tf.slice(a, 1, 2), tf.slice(a, [2, 1]), tf.concat([a, b], 1), tf.pad(a, [[1, 0], [0, 2], [3, 1]], 7), tf.tile(b, [1, 3, 2]), tf.reverse(a, 1), tf.gather(a, i), tf.gather(a, i, 2), tf.unsortedSegmentSum(a, s as tf.Tensor1D, 4), ...tf.split(a, [1, 2, 3], 1), tf.stack([b, b], 1), tf.stack([b, tf.neg(b)], -1), ...tf.unstack(b, 1), ...tf.unstack(b, -1), tf.stridedSlice(a, [0, 1, 0], [4, 6, 5], [2, 2, 3]), tf.oneHot(i, 5), tf.broadcastTo(tf.slice(b, [0, 0, 0], [4, 1, 5]), [4, 3, 5]), tf.expandDims(a, 1)],
   },
   'gradients': {
     inputs: { x: data(17, 9, 6), w: data(18, 6, 8), b: data(19, 8) },

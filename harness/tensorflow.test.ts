@@ -52,7 +52,7 @@ describe('on TensorFlow every portable form is the oracle', () => {
 });
 
 describe('a whole training step, 20 times', () => {
-  const options = { attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 } };
+  const options = { attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 }, s4d: { dState: 8 }, h3: { dState: 8 }, hyena: { filterOrder: 16, embDim: 5 } };
 
   async function losses(engine: Engine, model: keyof typeof mixers): Promise<number[]> {
     const data = { options: { vocabSize: 50, seqLen: 22, pairs: 4 }, examples: 160 };

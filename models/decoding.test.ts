@@ -15,6 +15,9 @@ const options: Record<keyof typeof mixers, Record<string, unknown>[]> = {
   attention: [{ heads: 2 }],
   mamba1: [{ dState: 3 }, { dConv: 1 }],
   mamba2: [{ dState: 4 }, { dState: 3, headDim: 4, nGroups: 2, dConv: 1 }],
+  s4d: [{ dState: 6 }, { dState: 4, block: 'mamba', dConv: 2 }],
+  h3: [{ dState: 4 }, { dState: 6, headDim: 4 }],
+  hyena: [{ filterOrder: 5, embDim: 5 }, { filterOrder: 4, dConv: 1, lMax: 5 }],
 };
 const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer) =>
   options[mixer.name].map((chosen, i) => ({ ...base, mlp: i === 0 ? 1.5 : 0, positions: i === 0, mixer, options: chosen })),

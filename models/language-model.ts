@@ -21,7 +21,7 @@ import { mlp } from './mlp.ts';
 
 export interface LanguageModelConfig {
   readonly vocabSize: number;
-  /** the longest sequence; only learned positions depend on it */
+  /** the longest sequence; learned positions and what a mixer makes of it depend on it */
   readonly maxLength: number;
   readonly dModel: number;
   readonly layers: number;
@@ -67,7 +67,7 @@ export function prefixed<T>(prefix: string, entries: Record<string, T>): Record<
 
 export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
   const { vocabSize: V, dModel: D, layers } = config;
-  const mixer = config.mixer.open(config.options, { dModel: D, layers });
+  const mixer = config.mixer.open(config.options, { dModel: D, layers, maxLength: config.maxLength });
   const hiddenWidth = Math.round(config.mlp * D);
   const feedForward = hiddenWidth > 0 ? mlp(hiddenWidth, { dModel: D, layers }) : undefined;
   const layerNames = Array.from({ length: layers }, (_, i) => `layers.${i}.`);

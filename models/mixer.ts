@@ -17,6 +17,8 @@ export interface MixerSizes {
   readonly dModel: number;
   /** number of layers in the model, for the rescaling of output projections */
   readonly layers: number;
+  /** the longest sequence that the model is meant for, where that is known */
+  readonly maxLength?: number;
 }
 
 /** How a mixer is drawn. */

@@ -31,7 +31,7 @@ function recallBatch(seed: number): HostTensors {
 }
 
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
-  const options = mixer.name === 'attention' ? {} : { dState: 4 };
+  const options = mixer.options.some((o) => o.name === 'dState') ? { dState: 4 } : {};
   return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.name === 'attention', mixer, options });
 }
 

@@ -1,4 +1,4 @@
-/** The causal depthwise convolution with SiLU in front of an SSM, over a whole sequence and one token at a time. */
+/** The causal depthwise convolution in front of a mixer's core, with SiLU or nothing after it, over a whole sequence and one token at a time. */
 import { tf, type Tensor } from '#engine/tf.ts';
 import { causalConv } from '#kernels/causal-conv/op.ts';
 import { rows } from './projection.ts';
@@ -8,17 +8,25 @@ function taps(weight: Tensor, sizes: readonly number[], i: number): Tensor {
   return tf.reshape(rows(weight, sizes, i), [sizes[i], weight.shape[2]!]);
 }
 
-/** SiLU(conv(x)) of several inputs [B, L, size], whose channels share one weight [Σ sizes, 1, W] and bias [Σ sizes]. */
-export function shortConvolution(inputs: readonly Tensor[], weight: Tensor, bias: Tensor): Tensor[] {
+type Activation = 'none' | 'silu';
+
+/** act(conv(x)) of several inputs [B, L, size], whose channels share one weight [Σ sizes, 1, W] and bias [Σ sizes]. */
+export function shortConvolution(inputs: readonly Tensor[], weight: Tensor, bias: Tensor, activation: Activation = 'silu'): Tensor[] {
   const sizes = inputs.map((x) => x.shape[2]!);
-  return inputs.map((x, i) => causalConv(x, taps(weight, sizes, i), rows(bias, sizes, i), { activation: 'silu' }));
+  return inputs.map((x, i) => causalConv(x, taps(weight, sizes, i), rows(bias, sizes, i), { activation }));
 }
 
 /**
- * One token of the same: inputs [B, size] and the W−1 inputs before each, [B, W−1, size] → [the next buffers, SiLU(conv(x)) [B, size]].
+ * One token of the same: inputs [B, size] and the W−1 inputs before each, [B, W−1, size] → [the next buffers, act(conv(x)) [B, size]].
  * W−1 inputs are what is needed; the reference allocates W.
  */
-export function shortConvolutionStep(buffers: readonly Tensor[], inputs: readonly Tensor[], weight: Tensor, bias: Tensor): [Tensor[], Tensor[]] {
+export function shortConvolutionStep(
+  buffers: readonly Tensor[],
+  inputs: readonly Tensor[],
+  weight: Tensor,
+  bias: Tensor,
+  activation: Activation = 'silu',
+): [Tensor[], Tensor[]] {
   const sizes = inputs.map((x) => x.shape[1]!);
   const next: Tensor[] = [];
   const outputs: Tensor[] = [];
@@ -28,7 +36,7 @@ export function shortConvolutionStep(buffers: readonly Tensor[], inputs: readonl
     const window = tf.concat([buffers[i], tf.reshape(x, [batch, 1, size])], 1);
     const y = tf.add(tf.sum(tf.mul(window, tf.transpose(taps(weight, sizes, i))), 1), rows(bias, sizes, i));
     next.push(tf.slice(window, [0, 1, 0], [batch, width - 1, size]));
-    outputs.push(silu(y));
+    outputs.push(activation === 'silu' ? silu(y) : y);
   });
   return [next, outputs];
 }

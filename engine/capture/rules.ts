@@ -207,7 +207,8 @@ export const rules: Record<string, Rule> = {
   },
   Pack: (b, i, a) => {
     const inputs = Object.values(i);
-    const axis = a['axis'] as number;
+    const rank = inputs[0].shape.length + 1;
+    const axis = ((a['axis'] as number) + rank) % rank;
     return b.concat(inputs.map((v) => b.reshape(v, [...v.shape.slice(0, axis), 1, ...v.shape.slice(axis)])), axis);
   },
   Unpack: (b, i, a) => {
