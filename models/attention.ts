@@ -17,6 +17,7 @@ export const attention = defineMixer({
   name: 'attention',
   summary: 'causal softmax attention; carries every key and value',
   appearance: { label: 'Attention', order: 0, color: '#0072B2', marker: 'circle' },
+  orderless: () => true,
   config: z.strictObject({
     heads: z.int().positive().default(1).describe('number of heads; divides dModel'),
   }),

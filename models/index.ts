@@ -1,7 +1,13 @@
 /** The table of mixers. */
 import { table } from '#core/config.ts';
 import { attention } from './attention.ts';
+import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
 
-export const mixers = table({ attention, mamba1, mamba2 });
+export const mixers = table({
+  attention,
+  'linear-attention': linearAttention,
+  mamba1,
+  mamba2,
+});

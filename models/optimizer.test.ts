@@ -31,8 +31,8 @@ function recallBatch(seed: number): HostTensors {
 }
 
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
-  const options = mixer.name === 'attention' ? {} : { dState: 4 };
-  return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.name === 'attention', mixer, options });
+  const options = mixer.options.some(({ name }) => name === 'dState') ? { dState: 4 } : {};
+  return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.orderless(options), mixer, options });
 }
 
 let engine: Engine;
