@@ -4,10 +4,12 @@ import { attention } from './attention.ts';
 import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
+import { retnet } from './retnet.ts';
 
 export const mixers = table({
   attention,
   'linear-attention': linearAttention,
   mamba1,
   mamba2,
+  retnet,
 });
