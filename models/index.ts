@@ -5,9 +5,11 @@ import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
 import { retnet } from './retnet.ts';
+import { slidingWindow } from './sliding-window.ts';
 
 export const mixers = table({
   attention,
+  'sliding-window': slidingWindow,
   'linear-attention': linearAttention,
   mamba1,
   mamba2,
