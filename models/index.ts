@@ -1,6 +1,7 @@
 /** The table of mixers. */
 import { table } from '#core/config.ts';
 import { attention } from './attention.ts';
+import { based } from './based.ts';
 import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
@@ -11,6 +12,7 @@ export const mixers = table({
   attention,
   'sliding-window': slidingWindow,
   'linear-attention': linearAttention,
+  based,
   mamba1,
   mamba2,
   retnet,
