@@ -2,6 +2,7 @@
 import { table } from '#core/config.ts';
 import { attention } from './attention.ts';
 import { based } from './based.ts';
+import { gatedConv } from './gated-conv.ts';
 import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
@@ -14,6 +15,7 @@ export const mixers = table({
   'linear-attention': linearAttention,
   based,
   mamba1,
+  'gated-conv': gatedConv,
   mamba2,
   retnet,
 });
