@@ -19,7 +19,7 @@ import { decayedAttention, decayedAttentionStep } from './decayed-attention.ts';
 import { constant, normal } from './initializers.ts';
 import { defineMixer, type Tensors } from './mixer.ts';
 import { project } from './projection.ts';
-import { checkRotary, rotary, ROTARY_PLACES, rotaryStep } from './rotary.ts';
+import { checkPlaces, checkRotary, rotary, rotaryStep } from './rotary.ts';
 import { silu } from './short-convolution.ts';
 
 export const retnet = defineMixer({
@@ -68,7 +68,7 @@ export const retnet = defineMixer({
       },
       stateBytes: () => 4 * H * P * K,
       initialState(B, capacity) {
-        if (capacity > ROTARY_PLACES) throw new RecallbenchError('E_SIZE', `model retnet: decoding turns at most ${ROTARY_PLACES} places, not ${capacity}.`);
+        checkPlaces('retnet', capacity);
         return { S: tf.zeros([B, H, P, K]) };
       },
       step(params, state, u, places) {

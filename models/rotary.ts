@@ -11,12 +11,15 @@ const THETA = 10000;
 const FINE = 512;
 const COARSE = 512;
 
-/** How many places one token at a time may be turned at. */
-export const ROTARY_PLACES = COARSE * FINE;
 
 /** Throws E_SIZE where a head of K channels has no pairs. */
 export function checkRotary(model: string, K: number): void {
   if (K % 2 !== 0) throw new RecallbenchError('E_SIZE', `model ${model}: rotary positions turn pairs of channels, but a head has ${K}. Choose heads so that dModel / heads is even.`);
+}
+
+/** Throws E_SIZE where sequences of `capacity` tokens, one token at a time, have places beyond the tables. */
+export function checkPlaces(model: string, capacity: number): void {
+  if (capacity > COARSE * FINE) throw new RecallbenchError('E_SIZE', `model ${model}: rotary positions reach over ${COARSE * FINE} tokens when decoding, not ${capacity}.`);
 }
 
 /** cos and sin of t·θ^(−2i/K) at places t = 0, step, 2·step …: [places, K/2]. */
@@ -43,7 +46,7 @@ export function rotary(tensors: readonly Tensor[]): Tensor[] {
 }
 
 /**
- * Each of several tensors [B, H, K], sequence b turned by the angles of place places[b] (int32 [B], below ROTARY_PLACES). The angle is the sum of two
+ * Each of several tensors [B, H, K], sequence b turned by the angles of place places[b] (int32 [B], see checkPlaces). The angle is the sum of two
  * from tables, by the addition theorems: a GPU's sine of a large number is not to be relied on.
  */
 export function rotaryStep(tensors: readonly Tensor[], places: Tensor): Tensor[] {
