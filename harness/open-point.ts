@@ -70,6 +70,7 @@ export function openPoint(point: Point): OpenPoint {
     dModel: point.dModel,
     layers: point.layers,
     mlp: point.mlp,
+    ...(point.glu === undefined ? {} : { glu: point.glu }),
     positions: point.positions,
     mixer,
     options: point.modelOptions,

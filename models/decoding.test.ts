@@ -11,16 +11,19 @@ import type { Parameters } from './mixer.ts';
 
 const [B, L, V, D] = [2, 9, 13, 8];
 const base = { vocabSize: V, maxLength: 12, dModel: D, layers: 2 };
-/** of the mixers that are looked at in several ways, or in smaller sizes */
+/** of the mixers that are looked at in several ways, in two layers */
 const options: Partial<Record<keyof typeof mixers, Record<string, unknown>[]>> = {
   attention: [{ heads: 2 }],
   mamba1: [{ dState: 3 }, { dConv: 1 }],
   mamba2: [{ dState: 4 }, { dState: 3, headDim: 4, nGroups: 2, dConv: 1 }],
 };
-const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer) =>
-  // one layer of the others will do: a software adapter takes seconds to compile a kernel
-  (options[mixer.name] ?? [undefined]).map((chosen, i) => ({ ...base, layers: chosen === undefined ? 1 : 2, mlp: i === 0 && chosen !== undefined ? 1.5 : 0, positions: i === 0, mixer, options: chosen ?? {} })),
-);
+/** of the others, of which one layer will do: a software adapter takes seconds to compile a kernel */
+const few: Partial<Record<keyof typeof mixers, Record<string, unknown>>> = { 'sliding-window': { window: 3, heads: 2 }, based: { featureDim: 3 }, retnet: { heads: 2 } };
+const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer): LanguageModelConfig[] => {
+  const several = options[mixer.name];
+  if (several === undefined) return [{ ...base, layers: 1, mlp: 0, positions: true, mixer, options: few[mixer.name] ?? {} }];
+  return several.map((chosen, i) => ({ ...base, mlp: i === 0 ? 1.5 : 0, positions: i === 0, mixer, options: chosen }));
+});
 
 /** Parameters large enough for logits far from each other. */
 function trained(model: LanguageModel): Parameters {

@@ -17,7 +17,7 @@ import { labelledCrossEntropy } from '#kernels/labelled-cross-entropy/op.ts';
 import { rmsNorm } from '#kernels/rms-norm/op.ts';
 import { constant, normal } from './initializers.ts';
 import type { Mixer, Parameters, Tensors } from './mixer.ts';
-import { mlp } from './mlp.ts';
+import { gatedLinearUnit, mlp, type Glu } from './mlp.ts';
 
 export interface LanguageModelConfig {
   readonly vocabSize: number;
@@ -27,6 +27,8 @@ export interface LanguageModelConfig {
   readonly layers: number;
   /** hidden width of the MLP after each mixer as a multiple of dModel; 0 is no MLP */
   readonly mlp: number;
+  /** which gated linear unit stands in the MLP's place, with its hidden width; the MLP when left out */
+  readonly glu?: Glu;
   /** learned absolute positions added to the embedding; for mixers that know no order */
   readonly positions: boolean;
   readonly mixer: Mixer;
@@ -69,7 +71,9 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
   const { vocabSize: V, dModel: D, layers } = config;
   const mixer = config.mixer.open(config.options, { dModel: D, layers });
   const hiddenWidth = Math.round(config.mlp * D);
-  const feedForward = hiddenWidth > 0 ? mlp(hiddenWidth, { dModel: D, layers }) : undefined;
+  if (config.glu !== undefined && hiddenWidth === 0) throw new RecallbenchError('E_CONFIG', `"glu": ${config.glu} wants a hidden width, but mlp is ${config.mlp}. Give mlp, the width as a multiple of dModel, such as 2.75.`);
+  const width = { dModel: D, layers };
+  const feedForward = hiddenWidth === 0 ? undefined : config.glu === undefined ? mlp(hiddenWidth, width) : gatedLinearUnit(config.glu, hiddenWidth, width);
   const layerNames = Array.from({ length: layers }, (_, i) => `layers.${i}.`);
 
   const layerParameters = (stream: Stream): Parameters => ({

@@ -13,6 +13,8 @@ export type Segment = z.output<typeof segmentSchema>;
 
 export const schedules = ['constant', 'linear', 'cosine', 'linear-per-epoch', 'cosine-per-epoch'] as const;
 
+export const glus = ['glu', 'geglu', 'swiglu'] as const;
+
 export const pointSchema = z.strictObject({
   task: z.string(),
   /** an epoch runs these segments in order; batches never mix segments */
@@ -35,6 +37,8 @@ export const pointSchema = z.strictObject({
   layers: z.int().positive().max(1024).default(2),
   /** hidden width of the MLP after each mixer as a multiple of dModel; 0 is no MLP */
   mlp: z.number().min(0).default(0),
+  /** a gated linear unit of that hidden width in the MLP's place (Shazeer 2020); left out, it is an MLP with a GELU */
+  glu: z.enum(glus).optional(),
   /** learned absolute positions added to the embedding */
   positions: z.boolean().default(false),
 

@@ -18,6 +18,7 @@ interface Flags {
   dModel: number;
   layers: number;
   mlp: number;
+  glu?: NonNullable<Point['glu']>;
   positions?: boolean;
   batch: number;
   steps: number;
@@ -65,6 +66,7 @@ async function pointsOf(flags: Flags): Promise<Point[]> {
         modelOptions: scalars(flags.modelOption),
         positions: flags.positions ?? model === 'attention',
         evalEvery: flags.evalEvery ?? Math.ceil(steps / 10),
+        ...(flags.glu === undefined ? {} : { glu: flags.glu }),
         ...(flags.earlyStop === undefined ? {} : { earlyStop: flags.earlyStop }),
       }),
     ),
@@ -148,6 +150,7 @@ async function train(flags: Flags): Promise<void> {
 }
 
 /** As in results/point.ts, which takes longer to load than --help may. */
+const GLUS: readonly NonNullable<Point['glu']>[] = ['glu', 'geglu', 'swiglu'];
 const SCHEDULES: readonly Point['schedule'][] = ['constant', 'linear', 'cosine', 'linear-per-epoch', 'cosine-per-epoch'];
 
 export function configure(command: Command): void {
@@ -160,6 +163,7 @@ export function configure(command: Command): void {
     .option('--d-model <n>', 'model width', positive('--d-model'), 64)
     .option('--layers <n>', 'number of layers', positive('--layers'), 2)
     .option('--mlp <factor>', 'hidden width of the MLP after each mixer, as a multiple of the width; 0 is no MLP', real('--mlp', { min: 0 }), 0)
+    .option('--glu <name>', `a gated linear unit of that hidden width in the MLP's place: ${GLUS.join(', ')}`, word('--glu', GLUS))
     .option('--positions', 'learned absolute positions (default: for attention only)')
     .option('--no-positions', 'no positions, for attention either')
     .option('--batch <n>', 'sequences per step', positive('--batch'), 64)
