@@ -3,8 +3,7 @@ import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { EngineDescription } from '#engine/engine.ts';
 import { buildLanguageModel, type LanguageModel } from '#models/language-model.ts';
-import { mixers } from '#models/index.ts';
-import type { Mixer } from '#models/mixer.ts';
+import { openStack } from '#models/stack.ts';
 import type { Appearance } from '#results/record.ts';
 import type { Point, Segment } from '#results/point.ts';
 import { tasks } from '#tasks/index.ts';
@@ -34,9 +33,9 @@ export interface OpenPoint {
 /** Fills in the defaults of the task and model options, so that a point and its id say all. Errors: E_NAME, E_CONFIG, E_SIZE. */
 export function checkPoint(point: Point): Point {
   const task = lookUp(tasks, 'task', point.task);
-  const mixer = lookUp(mixers, 'model', point.model);
+  const { model, options } = openStack(point.model, point.modelOptions, point.layers);
   const resolve = (segments: Segment[]) => segments.map((s) => ({ ...s, options: task.resolve(s.options) }));
-  const checked = { ...point, train: resolve(point.train), test: resolve(point.test), modelOptions: mixer.resolve(point.modelOptions) };
+  const checked = { ...point, train: resolve(point.train), test: resolve(point.test), model, modelOptions: options };
   openPoint(checked);
   return checked;
 }
@@ -44,7 +43,7 @@ export function checkPoint(point: Point): Point {
 /** Opens a checked point. */
 export function openPoint(point: Point): OpenPoint {
   const task = lookUp(tasks, 'task', point.task);
-  const mixer: Mixer = lookUp(mixers, 'model', point.model);
+  const stack = openStack(point.model, point.modelOptions, point.layers);
   if ((point.batch === undefined) === (point.batchTokens === undefined)) {
     throw new RecallbenchError('E_CONFIG', 'give either "batch" (sequences per step) or "batchTokens" (tokens per step), and not both');
   }
@@ -72,8 +71,7 @@ export function openPoint(point: Point): OpenPoint {
     mlp: point.mlp,
     ...(point.glu === undefined ? {} : { glu: point.glu }),
     positions: point.positions,
-    mixer,
-    options: point.modelOptions,
+    round: stack.round,
   });
   return {
     point,
@@ -84,7 +82,7 @@ export function openPoint(point: Point): OpenPoint {
     stepsPerEpoch,
     steps: stepsPerEpoch * point.epochs,
     model,
-    appearance: mixer.appearance,
+    appearance: stack.appearance,
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The language model around a mixer: token embedding (and positions), pre-norm residual blocks, a final norm, a head tied
+ * The language model around mixers: token embedding (and positions), pre-norm residual blocks, a final norm, a head tied
  * to the embedding.
  *
  *     B batch   L length   D model width   V vocabulary   T = B·L   R rows
@@ -16,8 +16,9 @@ import { embedding } from '#kernels/embedding/op.ts';
 import { labelledCrossEntropy } from '#kernels/labelled-cross-entropy/op.ts';
 import { rmsNorm } from '#kernels/rms-norm/op.ts';
 import { constant, normal } from './initializers.ts';
-import type { Mixer, Parameters, Tensors } from './mixer.ts';
+import type { OpenMixer, Parameters, Tensors } from './mixer.ts';
 import { gatedLinearUnit, mlp, type Glu } from './mlp.ts';
+import type { Layer } from './stack.ts';
 
 export interface LanguageModelConfig {
   readonly vocabSize: number;
@@ -25,15 +26,14 @@ export interface LanguageModelConfig {
   readonly maxLength: number;
   readonly dModel: number;
   readonly layers: number;
+  /** the mixers of the layers, one after another and over again */
+  readonly round: readonly Layer[];
   /** hidden width of the MLP after each mixer as a multiple of dModel; 0 is no MLP */
   readonly mlp: number;
   /** which gated linear unit stands in the MLP's place, with its hidden width; the MLP when left out */
   readonly glu?: Glu;
   /** learned absolute positions added to the embedding; for mixers that know no order */
   readonly positions: boolean;
-  readonly mixer: Mixer;
-  /** raw mixer options */
-  readonly options: unknown;
 }
 
 export interface LanguageModel {
@@ -69,24 +69,25 @@ export function prefixed<T>(prefix: string, entries: Record<string, T>): Record<
 
 export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
   const { vocabSize: V, dModel: D, layers } = config;
-  const mixer = config.mixer.open(config.options, { dModel: D, layers });
+  const round = config.round.map(({ mixer, options }) => mixer.open(options, { dModel: D, layers }));
   const hiddenWidth = Math.round(config.mlp * D);
   if (config.glu !== undefined && hiddenWidth === 0) throw new RecallbenchError('E_CONFIG', `"glu": ${config.glu} wants a hidden width, but mlp is ${config.mlp}. Give mlp, the width as a multiple of dModel, such as 2.75.`);
   const width = { dModel: D, layers };
   const feedForward = hiddenWidth === 0 ? undefined : config.glu === undefined ? mlp(hiddenWidth, width) : gatedLinearUnit(config.glu, hiddenWidth, width);
-  const layerNames = Array.from({ length: layers }, (_, i) => `layers.${i}.`);
+  /** the mixer of each layer, and what its tensors' names begin with */
+  const stack = Array.from({ length: layers }, (_, i) => ({ name: `layers.${i}.`, mixer: round[i % round.length] }));
 
-  const layerParameters = (stream: Stream): Parameters => ({
+  const layerParameters = (mixer: OpenMixer, stream: Stream): Parameters => ({
     'norm.weight': constant(1, D),
     ...prefixed('mixer.', mixer.init(stream.fork('mixer'))),
     ...(feedForward && { 'norm2.weight': constant(1, D), ...prefixed('mlp.', feedForward.init(stream.fork('mlp'))) }),
   });
 
   /** All layers and the final norm: x [..., D] → the same shape; `mix` runs the mixer of one layer. */
-  const backbone = (params: Tensors, x: Tensor, mix: (name: string, params: Tensors, x: Tensor) => Tensor): Tensor => {
-    for (const name of layerNames) {
-      const own = inside(params, name);
-      x = tf.add(x, mix(name, inside(own, 'mixer.'), rmsNorm(x, own['norm.weight'], NORM)));
+  const backbone = (params: Tensors, x: Tensor, mix: (layer: (typeof stack)[number], params: Tensors, x: Tensor) => Tensor): Tensor => {
+    for (const layer of stack) {
+      const own = inside(params, layer.name);
+      x = tf.add(x, mix(layer, inside(own, 'mixer.'), rmsNorm(x, own['norm.weight'], NORM)));
       if (feedForward) x = tf.add(x, feedForward.apply(inside(own, 'mlp.'), rmsNorm(x, own['norm2.weight'], NORM)));
     }
     return rmsNorm(x, params['norm_f.weight'], NORM);
@@ -101,18 +102,19 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
     checkLength(L);
     let x = embedding(params['embedding.weight'], ids);
     if (config.positions) x = tf.add(x, tf.slice(params['positions.weight'], [0, 0], [L, D]));
-    return tf.reshape(backbone(params, x, (_, own, h) => mixer.apply(own, h)), [B * L, D]);
+    return tf.reshape(backbone(params, x, ({ mixer }, own, h) => mixer.apply(own, h)), [B * L, D]);
   };
 
   const logits = (params: Tensors, h: Tensor): Tensor => tf.matMul(h, params['embedding.weight'], false, true);
 
+  const notes = [...new Set(round.flatMap((mixer) => mixer.notes))];
   const count = (parameters: Parameters) => Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 
   return {
     parameters: (stream) => ({
       'embedding.weight': normal(stream.fork('embedding'), 0.02, V, D),
       ...(config.positions && { 'positions.weight': normal(stream.fork('positions'), 0.02, config.maxLength, D) }),
-      ...Object.assign({}, ...layerNames.map((name, i) => prefixed(name, layerParameters(stream.fork('layers').fork(i))))),
+      ...Object.assign({}, ...stack.map(({ name, mixer }, i) => prefixed(name, layerParameters(mixer, stream.fork('layers').fork(i))))),
       'norm_f.weight': constant(1, D),
     }),
     hidden,
@@ -120,7 +122,7 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
     loss: (params, ids, rows, targets) => labelledCrossEntropy(hidden(params, ids), params['embedding.weight'], rows, targets),
     initialState(B, capacity) {
       checkLength(capacity);
-      return Object.assign({}, ...layerNames.map((name) => prefixed(name, mixer.initialState(B, capacity))));
+      return Object.assign({}, ...stack.map(({ name, mixer }) => prefixed(name, mixer.initialState(B, capacity))));
     },
     step(params, state, ids, places) {
       const [B] = ids.shape;
@@ -128,18 +130,19 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
       let x = row('embedding.weight', ids);
       if (config.positions) x = tf.add(x, row('positions.weight', places));
       const next: Tensors = {};
-      const h = backbone(params, x, (name, own, u) => {
+      const h = backbone(params, x, ({ name, mixer }, own, u) => {
         const [after, y] = mixer.step(own, inside(state, name), u, places);
         Object.assign(next, prefixed(name, after));
         return y;
       });
       return [next, logits(params, h)];
     },
-    stateBytes: (seqLen) => layers * mixer.stateBytes(seqLen),
+    stateBytes: (seqLen) => stack.reduce((sum, { mixer }) => sum + mixer.stateBytes(seqLen), 0),
     // drawn only when asked for
     get parameterCount() {
-      return V * D + (config.positions ? config.maxLength * D : 0) + layers * count(layerParameters(rng(0))) + D;
+      const each = new Map(round.map((mixer) => [mixer, count(layerParameters(mixer, rng(0)))]));
+      return V * D + (config.positions ? config.maxLength * D : 0) + stack.reduce((sum, { mixer }) => sum + each.get(mixer)!, 0) + D;
     },
-    notes: hiddenWidth === config.mlp * D ? mixer.notes : [...mixer.notes, `MLP of hidden width ${hiddenWidth}: mlp ${config.mlp} · dModel ${D}, rounded`],
+    notes: hiddenWidth === config.mlp * D ? notes : [...notes, `MLP of hidden width ${hiddenWidth}: mlp ${config.mlp} · dModel ${D}, rounded`],
   };
 }

@@ -35,7 +35,7 @@ const chosen: Partial<Record<keyof typeof mixers, object>> = { based: { featureD
 
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
   const options = mixer.options.some(({ name }) => name === 'dState') ? { dState: 4 } : (chosen[mixer.name] ?? {});
-  return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.orderless(options), mixer, options });
+  return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.orderless(options), round: [{ mixer, options }] });
 }
 
 let engine: Engine;

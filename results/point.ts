@@ -30,8 +30,9 @@ export const pointSchema = z.strictObject({
   batch: z.int().positive().optional(),
   batchTokens: z.int().positive().optional(),
 
+  /** a mixer, or a pattern of several that is repeated to `layers`: "mamba2*5,attention" */
   model: z.string(),
-  /** mixer options, checked by the mixer itself */
+  /** mixer options, checked by the mixer itself; of a pattern by mixer, { "mamba2": { "dState": 64 } } */
   modelOptions: z.record(z.string(), z.unknown()).default({}),
   dModel: z.int().positive().max(16384),
   layers: z.int().positive().max(1024).default(2),
@@ -68,4 +69,11 @@ export function parsePoint(raw: unknown, where = 'point'): Point {
 /** The identity of a point. */
 export function pointId(point: Point): string {
   return contentId(point);
+}
+
+/** Model options side by side: those of a pattern's mixers as "mamba2.dState". */
+export function flatOptions(options: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).flatMap(([key, value]: [string, unknown]) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(flatOptions(value)).map(([inner, v]) => [`${key}.${inner}`, v]) : [[key, value]])),
+  );
 }
