@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { RecallbenchError } from '#core/errors.ts';
 import type { Listener } from '#harness/events.ts';
 import type { Point } from '#results/point.ts';
-import type { RunRecord } from '#results/record.ts';
+import type { Evaluation, RunRecord } from '#results/record.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
 import { pairs, print, printJson, remark, table } from '../output.ts';
 import { bytes, count, duration, percent, significant, sliceName } from '../quantities.ts';
@@ -80,14 +80,19 @@ function bestOf(records: readonly RunRecord[]): RunRecord {
   return records.reduce((best, r) => ((r.validation?.accuracy ?? -1) > (best.validation?.accuracy ?? -1) ? r : best));
 }
 
+/** "98.4 %, whole sequences 91.0 %": of scored positions, and of examples. */
+function accuracies({ accuracy, sequenceAccuracy }: Pick<Evaluation, 'accuracy' | 'sequenceAccuracy'>): string {
+  return sequenceAccuracy === undefined ? percent(accuracy) : `${percent(accuracy)}, whole sequences ${percent(sequenceAccuracy)}`;
+}
+
 function showRecord(record: RunRecord): string {
   const { point, outcome, test, notes, device } = record;
   const lastLoss = record.curve.findLast((row) => row.loss !== null)?.loss;
   return pairs([
     ['model', `${record.appearance.label}, width ${point.dModel}, ${point.layers} layers`],
     ['outcome', outcome.reason === undefined ? outcome.state : `${outcome.state}: ${outcome.reason}`],
-    ...(test?.slices ?? []).map(({ slice, accuracy }): [string, string] => [`test accuracy (${sliceName(slice)})`, percent(accuracy)]),
-    ...(test !== undefined && test.slices.length > 1 ? [['test accuracy (all)', percent(test.accuracy)] as [string, string]] : []),
+    ...(test?.slices ?? []).map((slice): [string, string] => [`test accuracy (${sliceName(slice.slice)})`, accuracies(slice)]),
+    ...(test !== undefined && test.slices.length > 1 ? [['test accuracy (all)', accuracies(test)] as [string, string]] : []),
     ['test loss', significant(test?.loss)],
     ['training loss', significant(lastLoss)],
     ['learning rate', significant(point.lr)],
