@@ -62,6 +62,8 @@ export function openPoint(point: Point): OpenPoint {
   const vocabSize = all[0].task.vocabSize;
   const odd = all.find((s) => s.task.vocabSize !== vocabSize);
   if (odd !== undefined) throw new RecallbenchError('E_SIZE', `all segments share one vocabulary, but there are ${vocabSize} and ${odd.task.vocabSize}`);
+  const { readout } = all[0].task;
+  if (all.some((s) => s.task.readout !== readout)) throw new RecallbenchError('E_CONFIG', 'all segments share one model, but some want an auto-encoder and some do not');
   const stepsPerEpoch = train.reduce((n, s) => n + s.batches, 0);
   const model = buildLanguageModel({
     vocabSize,
@@ -71,6 +73,7 @@ export function openPoint(point: Point): OpenPoint {
     mlp: point.mlp,
     ...(point.glu === undefined ? {} : { glu: point.glu }),
     positions: point.positions,
+    ...(readout === undefined ? {} : { readout }),
     round: stack.round,
   });
   return {

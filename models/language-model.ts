@@ -6,6 +6,7 @@
  *
  *     x ← embedding[ids] (+ positions)
  *     each layer:  x ← x + mixer(RMSNorm(x));   with an MLP also  x ← x + MLP(RMSNorm(x))
+ *     an auto-encoder:  x_t ← readout(x_{L−1}, t)
  *     logits = RMSNorm(x)·embeddingᵀ
  */
 import { RecallbenchError } from '#core/errors.ts';
@@ -15,6 +16,7 @@ import { tf, type Tensor } from '#engine/tf.ts';
 import { embedding } from '#kernels/embedding/op.ts';
 import { labelledCrossEntropy } from '#kernels/labelled-cross-entropy/op.ts';
 import { rmsNorm } from '#kernels/rms-norm/op.ts';
+import { autoEncoder } from './auto-encoder.ts';
 import { constant, normal } from './initializers.ts';
 import type { OpenMixer, Parameters, Tensors } from './mixer.ts';
 import { gatedLinearUnit, mlp, type Glu } from './mlp.ts';
@@ -34,6 +36,8 @@ export interface LanguageModelConfig {
   readonly glu?: Glu;
   /** learned absolute positions added to the embedding; for mixers that know no order */
   readonly positions: boolean;
+  /** `last`: an auto-encoder, whose answer at every position is read from the last one (auto-encoder.ts) */
+  readonly readout?: 'last';
 }
 
 export interface LanguageModel {
@@ -47,7 +51,7 @@ export interface LanguageModel {
   loss(params: Tensors, ids: Tensor, rows: Tensor, targets: Tensor): { loss: Tensor; losses: Tensor; predictions: Tensor };
   /** The state before the first token, for B sequences of up to `capacity` tokens; every tensor's first axis is B. E_SIZE with fewer learned positions. */
   initialState(batch: number, capacity: number): Tensors;
-  /** Decodes one token: ids int32 [B] and how many tokens each sequence has had before, places int32 [B] → [next state, logits [B, V]]. */
+  /** Decodes one token: ids int32 [B] and how many tokens each sequence has had before, places int32 [B] → [next state, logits [B, V]]. E_CONFIG for an auto-encoder. */
   step(params: Tensors, state: Tensors, ids: Tensor, places: Tensor): [Tensors, Tensor];
   /** Bytes that decoding carries for one sequence of up to seqLen tokens, all layers together. */
   stateBytes(seqLen: number): number;
@@ -83,15 +87,18 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
     ...(feedForward && { 'norm2.weight': constant(1, D), ...prefixed('mlp.', feedForward.init(stream.fork('mlp'))) }),
   });
 
-  /** All layers and the final norm: x [..., D] → the same shape; `mix` runs the mixer of one layer. */
+  const readout = config.readout === undefined ? undefined : autoEncoder(D);
+
+  /** All layers: x [..., D] → the same shape; `mix` runs the mixer of one layer. */
   const backbone = (params: Tensors, x: Tensor, mix: (layer: (typeof stack)[number], params: Tensors, x: Tensor) => Tensor): Tensor => {
     for (const layer of stack) {
       const own = inside(params, layer.name);
       x = tf.add(x, mix(layer, inside(own, 'mixer.'), rmsNorm(x, own['norm.weight'], NORM)));
       if (feedForward) x = tf.add(x, feedForward.apply(inside(own, 'mlp.'), rmsNorm(x, own['norm2.weight'], NORM)));
     }
-    return rmsNorm(x, params['norm_f.weight'], NORM);
+    return x;
   };
+  const finalNorm = (params: Tensors, x: Tensor): Tensor => rmsNorm(x, params['norm_f.weight'], NORM);
 
   const checkLength = (tokens: number): void => {
     if (config.positions && tokens > config.maxLength) throw new RecallbenchError('E_SIZE', `${tokens} tokens in a model with learned positions for ${config.maxLength}`);
@@ -102,7 +109,9 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
     checkLength(L);
     let x = embedding(params['embedding.weight'], ids);
     if (config.positions) x = tf.add(x, tf.slice(params['positions.weight'], [0, 0], [L, D]));
-    return tf.reshape(backbone(params, x, ({ mixer }, own, h) => mixer.apply(own, h)), [B * L, D]);
+    x = backbone(params, x, ({ mixer }, own, h) => mixer.apply(own, h));
+    if (readout) x = readout.apply(inside(params, 'decoder.'), x);
+    return tf.reshape(finalNorm(params, x), [B * L, D]);
   };
 
   const logits = (params: Tensors, h: Tensor): Tensor => tf.matMul(h, params['embedding.weight'], false, true);
@@ -115,6 +124,7 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
       'embedding.weight': normal(stream.fork('embedding'), 0.02, V, D),
       ...(config.positions && { 'positions.weight': normal(stream.fork('positions'), 0.02, config.maxLength, D) }),
       ...Object.assign({}, ...stack.map(({ name, mixer }, i) => prefixed(name, layerParameters(mixer, stream.fork('layers').fork(i))))),
+      ...(readout && prefixed('decoder.', readout.init(stream.fork('decoder')))),
       'norm_f.weight': constant(1, D),
     }),
     hidden,
@@ -125,6 +135,7 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
       return Object.assign({}, ...stack.map(({ name, mixer }) => prefixed(name, mixer.initialState(B, capacity))));
     },
     step(params, state, ids, places) {
+      if (readout) throw new RecallbenchError('E_CONFIG', 'an auto-encoder answers when it has seen all tokens: it has no next token to decode');
       const [B] = ids.shape;
       const row = (table: string, at: Tensor) => tf.reshape(embedding(params[table], tf.reshape(at, [B, 1])), [B, D]);
       let x = row('embedding.weight', ids);
@@ -135,13 +146,13 @@ export function buildLanguageModel(config: LanguageModelConfig): LanguageModel {
         Object.assign(next, prefixed(name, after));
         return y;
       });
-      return [next, logits(params, h)];
+      return [next, logits(params, finalNorm(params, h))];
     },
     stateBytes: (seqLen) => stack.reduce((sum, { mixer }) => sum + mixer.stateBytes(seqLen), 0),
     // drawn only when asked for
     get parameterCount() {
       const each = new Map(round.map((mixer) => [mixer, count(layerParameters(mixer, rng(0)))]));
-      return V * D + (config.positions ? config.maxLength * D : 0) + stack.reduce((sum, { mixer }) => sum + each.get(mixer)!, 0) + D;
+      return V * D + (config.positions ? config.maxLength * D : 0) + stack.reduce((sum, { mixer }) => sum + each.get(mixer)!, 0) + (readout ? count(readout.init(rng(0))) : 0) + D;
     },
     notes: hiddenWidth === config.mlp * D ? notes : [...notes, `MLP of hidden width ${hiddenWidth}: mlp ${config.mlp} · dModel ${D}, rounded`],
   };

@@ -13,7 +13,7 @@ export interface FeedForward {
 }
 
 /** x·Φ(x), Φ the normal distribution function (Hendrycks & Gimpel 2016, §2): the exact form. */
-function gelu(x: Tensor): Tensor {
+export function gelu(x: Tensor): Tensor {
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1));
 }
 
