@@ -61,7 +61,10 @@ function shortest(names: readonly string[]): string[] {
 function byMixer(model: string, names: readonly string[], raw: Record<string, unknown>): Record<string, Record<string, unknown>> {
   const known = [...new Set(names)];
   const unknown = Object.keys(raw).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new RecallbenchError('E_CONFIG', `model ${model}: ${unknownName('mixer', unknown, known)} Options of a pattern are given by mixer, such as ${known[0]}.${unknown}.`);
+  if (unknown !== undefined) {
+    const hint = typeof raw[unknown] === 'object' ? '' : ` Options of a pattern are given by mixer, such as ${known[0]}.${unknown}.`;
+    throw new RecallbenchError('E_CONFIG', `model ${model}: ${unknownName('mixer', unknown, known)}${hint}`);
+  }
   return Object.fromEntries(
     known.map((name) => {
       const own = raw[name] ?? {};
