@@ -1,5 +1,6 @@
 /** What `throughput` prints: what is planned, what things cost, and how times grow. */
 import { exponentOf, linesAlong, placeOf, ratesOf, roofsOf, type Cost, type CostMeasure } from '#results/costs.ts';
+import { flatOptions } from '#results/point.ts';
 import type { Appearance } from '#results/record.ts';
 import { table } from './output.ts';
 import { namesOf } from './plan.ts';
@@ -12,7 +13,7 @@ export function costNames(all: readonly { readonly measure: CostMeasure; readonl
     all.map(({ measure: { workload, options, engine, threads, precision }, appearance }) => {
       // the label names the model
       const { model, modelOptions = {}, ...shapes } = options;
-      const traits = Object.entries({ ...(modelOptions as object), ...shapes, engine, threads, precision }).filter(([, v]) => v !== undefined);
+      const traits = Object.entries({ ...flatOptions(modelOptions as object), ...shapes, engine, threads, precision }).filter(([, v]) => v !== undefined);
       return new Map([['model', model === undefined ? appearance.label : `${appearance.label} ${workload}`], ...traits.map(([k, v]) => [k, text(v)] as const)]);
     }),
   );

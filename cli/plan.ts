@@ -1,10 +1,11 @@
 /** What a sweep is about to do: its points with their names, their cost, and what the store already has of them. */
 import { RecallbenchError, unknownName } from '#core/errors.ts';
+import { namesIn } from '#core/names.ts';
 import { finished } from '#harness/launch.ts';
 import { openPoint } from '#harness/open-point.ts';
 import type { PlannedPoint } from '#harness/sweep.ts';
 import { contentId } from '#core/content-id.ts';
-import type { Point } from '#results/point.ts';
+import { flatOptions, type Point } from '#results/point.ts';
 import type { OutcomeState } from '#results/record.ts';
 import type { Store } from '#results/store.ts';
 
@@ -31,7 +32,7 @@ const text = (value: unknown) => (typeof value === 'string' ? value : JSON.strin
 /** The values of a point that may tell it from others, by key; learning rate and seed apart. */
 function traits(point: Point, slices: readonly Readonly<Record<string, number | string>>[]): Map<string, string> {
   const all = new Map<string, string>([['model', point.model]]);
-  for (const [key, value] of Object.entries(point.modelOptions)) all.set(`modelOptions.${key}`, text(value));
+  for (const [key, value] of Object.entries(flatOptions(point.modelOptions))) all.set(`modelOptions.${key}`, text(value));
   for (const key of new Set(slices.flatMap((s) => Object.keys(s)))) all.set(`test.${key}`, [...new Set(slices.map((s) => s[key]))].join('/'));
   for (const [key, value] of Object.entries(point)) {
     if (!['model', 'modelOptions', 'train', 'test', 'lr', 'seed'].includes(key)) all.set(key, text(value));
@@ -48,7 +49,7 @@ export function namesOf(all: readonly Map<string, string>[]): string[] {
     const parts = [...own].flatMap(([key, value]) => {
       if (key === 'model') return [value];
       if (key === 'train' || !varies(key, kin)) return [];
-      return [`${key.replace(/^.*\./, '')}=${value}`];
+      return [`${key.replace(/^(modelOptions|test)\./, '')}=${value}`];
     });
     return parts.join(' ');
   });
@@ -104,7 +105,7 @@ export function only<T>(items: readonly T[], pointOf: (item: T) => object, wante
   for (const [key, list] of Object.entries(wanted)) {
     const known = [...new Set(items.map((item) => valueAt(pointOf(item), key)).filter((v) => ['string', 'number', 'boolean'].includes(typeof v)).map(text))];
     if (known.length === 0) throw new RecallbenchError('E_CONFIG', `--only: ${unknownName('key', key, [...new Set(items.flatMap((item) => keysOf(pointOf(item))))])}`);
-    const values = list.split(',').map((v) => v.trim());
+    const values = namesIn(list, known);
     const unknown = values.find((v) => !known.some((k) => k === v || Number(k) === Number(v)));
     if (unknown !== undefined) throw new RecallbenchError('E_CONFIG', `--only: ${unknownName(key, unknown, known)}`);
     left = left.filter((item) => values.some((v) => text(valueAt(pointOf(item), key)) === v || valueAt(pointOf(item), key) === Number(v)));

@@ -70,3 +70,14 @@ export function scalars(given: Record<string, string> | undefined): Record<strin
 export function list(text: string, before: readonly string[] = []): string[] {
   return [...before, ...text.split(',').map((part) => part.trim())];
 }
+
+/** The same with `mixer.option` as an option of that mixer: { "mamba2.dState": 64 } → { mamba2: { dState: 64 } }. */
+export function nested(flat: Readonly<Record<string, number | boolean | string>>): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(flat)) {
+    const at = key.indexOf('.');
+    if (at < 1) out[key] = value;
+    else out[key.slice(0, at)] = { ...(out[key.slice(0, at)] as object | undefined), [key.slice(at + 1)]: value };
+  }
+  return out;
+}

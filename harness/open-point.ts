@@ -3,12 +3,11 @@ import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { EngineDescription } from '#engine/engine.ts';
 import { buildLanguageModel, type LanguageModel } from '#models/language-model.ts';
-import type { Mixer } from '#models/mixer.ts';
+import { openStack } from '#models/stack.ts';
 import type { Appearance } from '#results/record.ts';
 import type { Point, Segment } from '#results/point.ts';
+import { tasks } from '#tasks/known-tasks.ts';
 import type { OpenTask } from '#tasks/task.ts';
-import { mixers } from './known-mixers.ts';
-import { tasks } from './known-tasks.ts';
 
 export interface OpenSegment {
   readonly task: OpenTask;
@@ -34,9 +33,9 @@ export interface OpenPoint {
 /** Fills in the defaults of the task and model options, so that a point and its id say all. Errors: E_NAME, E_CONFIG, E_SIZE. */
 export function checkPoint(point: Point): Point {
   const task = lookUp(tasks, 'task', point.task);
-  const mixer = lookUp(mixers, 'model', point.model);
+  const { model, options } = openStack(point.model, point.modelOptions, point.layers);
   const resolve = (segments: Segment[]) => segments.map((s) => ({ ...s, options: task.resolve(s.options) }));
-  const checked = { ...point, train: resolve(point.train), test: resolve(point.test), modelOptions: mixer.resolve(point.modelOptions) };
+  const checked = { ...point, train: resolve(point.train), test: resolve(point.test), model, modelOptions: options };
   openPoint(checked);
   return checked;
 }
@@ -44,7 +43,7 @@ export function checkPoint(point: Point): Point {
 /** Opens a checked point. */
 export function openPoint(point: Point): OpenPoint {
   const task = lookUp(tasks, 'task', point.task);
-  const mixer: Mixer = lookUp(mixers, 'model', point.model);
+  const stack = openStack(point.model, point.modelOptions, point.layers);
   if ((point.batch === undefined) === (point.batchTokens === undefined)) {
     throw new RecallbenchError('E_CONFIG', 'give either "batch" (sequences per step) or "batchTokens" (tokens per step), and not both');
   }
@@ -63,6 +62,8 @@ export function openPoint(point: Point): OpenPoint {
   const vocabSize = all[0].task.vocabSize;
   const odd = all.find((s) => s.task.vocabSize !== vocabSize);
   if (odd !== undefined) throw new RecallbenchError('E_SIZE', `all segments share one vocabulary, but there are ${vocabSize} and ${odd.task.vocabSize}`);
+  const { readout } = all[0].task;
+  if (all.some((s) => s.task.readout !== readout)) throw new RecallbenchError('E_CONFIG', 'all segments share one model, but some want an auto-encoder and some do not');
   const stepsPerEpoch = train.reduce((n, s) => n + s.batches, 0);
   const model = buildLanguageModel({
     vocabSize,
@@ -70,9 +71,10 @@ export function openPoint(point: Point): OpenPoint {
     dModel: point.dModel,
     layers: point.layers,
     mlp: point.mlp,
+    ...(point.glu === undefined ? {} : { glu: point.glu }),
     positions: point.positions,
-    mixer,
-    options: point.modelOptions,
+    ...(readout === undefined ? {} : { readout }),
+    round: stack.round,
   });
   return {
     point,
@@ -83,7 +85,7 @@ export function openPoint(point: Point): OpenPoint {
     stepsPerEpoch,
     steps: stepsPerEpoch * point.epochs,
     model,
-    appearance: mixer.appearance,
+    appearance: stack.appearance,
   };
 }
 

@@ -7,10 +7,10 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { packageRoot } from '#core/package-info.ts';
 import { RecallbenchError } from '#core/errors.ts';
+import { mixers } from '#models/known-mixers.ts';
 import { isMixer } from '#models/mixer.ts';
+import { tasks } from '#tasks/known-tasks.ts';
 import { isTask } from '#tasks/task.ts';
-import { mixers } from './known-mixers.ts';
-import { tasks } from './known-tasks.ts';
 
 /** Which plugins this process has, as paths: worker processes and threads inherit it, and so load the same. */
 const VARIABLE = 'RECALLBENCH_PLUGINS';

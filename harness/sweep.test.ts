@@ -59,3 +59,12 @@ describe('sweeps as data', () => {
     expect(() => shard(all, 'x')).toThrow('E_CONFIG');
   });
 });
+
+test('a pattern of mixers takes its options by mixer, from objects and from axes', () => {
+  const base = { ...tiny.base, layers: 4 };
+  const sweep = parseSweep({ ...tiny, base, axes: [[{ model: 'mamba2, attention', modelOptions: { mamba2: { headDim: 16 } } }], { 'modelOptions.mamba2.dState': [4, 8], lr: [0.1] }] }, 'tiny');
+  const points = expandSweep(sweep).map(({ point }) => point);
+  expect(points.map((p) => p.model)).toEqual(['mamba2,attention', 'mamba2,attention']);
+  expect(points.map((p) => p.modelOptions)).toMatchObject([4, 8].map((dState) => ({ mamba2: { headDim: 16, dState }, attention: { heads: 1 } })));
+  expect(() => expandSweep(parseSweep({ ...tiny, base, axes: [{ model: ['mamba2,attention'], 'modelOptions.mamba.dState': [1], lr: [1] }] }, 'x'))).toThrow(/unknown mixer "mamba". Did you mean "mamba2"\?/);
+});

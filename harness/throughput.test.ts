@@ -87,6 +87,12 @@ describe('a measurement on the WASM engine', () => {
     expect(record.firstMs).toBeGreaterThan(0);
   });
 
+  test.each(['train', 'prefill', 'decode'])('%s runs a pattern of mixers as well', async (workload) => {
+    const record = await take(workload, { ...small[workload], model: 'gated-conv,attention', modelOptions: { attention: { heads: 2 } } });
+    expect(record).toMatchObject({ outcome: { state: 'done' }, appearance: { label: 'Gated convolution + Attention' } });
+    expect(measurementSchema.parse(record)).toEqual(record);
+  });
+
   test('counts the work of the op, not of the glimpse at its result', async () => {
     const record = await take('causal-attention', { seqLen: 16, heads: 1, headDim: 8 });
     const spec = { shape: [1, 16, 1, 8], dtype: 'float32' } as const;

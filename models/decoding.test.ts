@@ -11,7 +11,8 @@ import type { Parameters } from './mixer.ts';
 
 const [B, L, V, D] = [2, 9, 13, 8];
 const base = { vocabSize: V, maxLength: 12, dModel: D, layers: 2 };
-const options: Record<keyof typeof mixers, Record<string, unknown>[]> = {
+/** of the mixers that are looked at in several ways, in two layers */
+const options: Partial<Record<keyof typeof mixers, Record<string, unknown>[]>> = {
   attention: [{ heads: 2 }],
   mamba1: [{ dState: 3 }, { dConv: 1 }],
   mamba2: [{ dState: 4 }, { dState: 3, headDim: 4, nGroups: 2, dConv: 1 }],
@@ -19,9 +20,14 @@ const options: Record<keyof typeof mixers, Record<string, unknown>[]> = {
   h3: [{ dState: 4 }, { dState: 6, headDim: 4 }],
   hyena: [{ filterOrder: 5, embDim: 5 }, { filterOrder: 4, dConv: 1, lMax: 5 }],
 };
-const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer) =>
-  options[mixer.name].map((chosen, i) => ({ ...base, mlp: i === 0 ? 1.5 : 0, positions: i === 0, mixer, options: chosen })),
-);
+/** of the others, of which one layer will do: a software adapter takes seconds to compile a kernel */
+const few: Partial<Record<keyof typeof mixers, Record<string, unknown>>> = { 'sliding-window': { window: 3, heads: 2 }, based: { featureDim: 3 }, retnet: { heads: 2 } };
+const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer): LanguageModelConfig[] => {
+  const several = options[mixer.name];
+  if (several === undefined) return [{ ...base, layers: 1, mlp: 0, positions: true, round: [{ mixer, options: few[mixer.name] ?? {} }] }];
+  return several.map((chosen, i) => ({ ...base, mlp: i === 0 ? 1.5 : 0, positions: i === 0, round: [{ mixer, options: chosen }] }));
+});
+models.push({ ...base, mlp: 0, positions: false, round: [{ mixer: mixers['gated-conv'], options: {} }, { mixer: mixers.attention, options: {} }] });
 
 /** Parameters large enough for logits far from each other. */
 function trained(model: LanguageModel): Parameters {
@@ -70,7 +76,7 @@ async function decodes(engine: Engine, config: LanguageModelConfig): Promise<voi
   executable.dispose();
 }
 
-const name = ({ mixer, options: chosen }: LanguageModelConfig) => `${mixer.name} ${JSON.stringify(chosen)}`;
+const name = ({ round }: LanguageModelConfig) => round.map(({ mixer, options: chosen }) => `${mixer.name} ${JSON.stringify(chosen)}`).join(', ');
 describe('a step, replayed with its state in the engine, gives the logits of the whole sequence', () => {
   for (const config of models) {
     test(`WASM: ${name(config)}`, async () => {
@@ -93,7 +99,7 @@ describe('a step, replayed with its state in the engine, gives the logits of the
 });
 
 test('sequences of a batch may be at different places', async () => {
-  const model = buildLanguageModel({ ...base, mlp: 0, positions: true, mixer: mixers.attention, options: {} });
+  const model = buildLanguageModel({ ...base, mlp: 0, positions: true, round: [{ mixer: mixers.attention, options: {} }] });
   const parameters = trained(model);
   const engine = await openWasm({ threads: 2, poison: true });
   const executable = engine.compile(observed(model, parameters));
@@ -112,7 +118,7 @@ test('sequences of a batch may be at different places', async () => {
 });
 
 test('no room for a token, or fewer positions than tokens, is refused', () => {
-  const model = buildLanguageModel({ ...base, mlp: 0, positions: true, mixer: mixers.attention, options: {} });
+  const model = buildLanguageModel({ ...base, mlp: 0, positions: true, round: [{ mixer: mixers.attention, options: {} }] });
   expect(() => decodingProgram(model, {}, { batch: 0, capacity: 4 })).toThrow(/E_SIZE: decoding wants a whole batch of at least 1, not 0/);
   expect(() => decodingProgram(model, {}, { batch: 2, capacity: 1.5 })).toThrow(/E_SIZE.*capacity.*1.5/);
   expect(() => decodingProgram(model, {}, { batch: 2, capacity: 13 })).toThrow(/E_SIZE: 13 tokens in a model with learned positions for 12/);

@@ -1,10 +1,27 @@
 /** The table of mixers. */
 import { table } from '#core/config.ts';
 import { attention } from './attention.ts';
+import { based } from './based.ts';
+import { gatedConv } from './gated-conv.ts';
 import { h3 } from './h3.ts';
 import { hyena } from './hyena.ts';
+import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
+import { retnet } from './retnet.ts';
 import { s4d } from './s4d.ts';
+import { slidingWindow } from './sliding-window.ts';
 
-export const mixers = table({ attention, mamba1, mamba2, s4d, h3, hyena });
+export const mixers = table({
+  attention,
+  'sliding-window': slidingWindow,
+  'linear-attention': linearAttention,
+  based,
+  mamba1,
+  s4d,
+  h3,
+  hyena,
+  'gated-conv': gatedConv,
+  mamba2,
+  retnet,
+});

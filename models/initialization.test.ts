@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { rng } from '#core/random.ts';
 import { sizeOf } from '#engine/tensor-spec.ts';
 import { attention } from './attention.ts';
+import { mixers } from './index.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
 import type { Mixer, Parameter, Parameters } from './mixer.ts';
@@ -59,6 +60,16 @@ test('shapes are those of the reference', () => {
     'norm.weight': [128],
     'out_proj.weight': [64, 128],
   });
+});
+
+test('shapes of linear attention in its kinds, of windows and of gated convolutions', () => {
+  const shapes = (mixer: Mixer, options: object = {}) => Object.fromEntries(Object.entries(start(mixer, options, 64)).map(([name, { shape }]) => [name, shape.join()]));
+  expect(shapes(mixers['linear-attention'])).toEqual({ 'q_proj.weight': '64,64', 'k_proj.weight': '64,64', 'v_proj.weight': '64,64', 'o_proj.weight': '64,64' });
+  expect(shapes(mixers['linear-attention'], { normaliser: 'rms', heads: 4 })).toMatchObject({ 'norm.weight': '16' });
+  expect(shapes(mixers.based)).toEqual({ 'proj_q.weight': '16,64', 'proj_k.weight': '16,64', 'proj_v.weight': '64,64', 'proj_o.weight': '64,64' });
+  expect(shapes(mixers.retnet)).toEqual({ 'q_proj.weight': '64,64', 'k_proj.weight': '64,64', 'v_proj.weight': '128,64', 'g_proj.weight': '128,64', 'g_norm_swish_gate.weight': '32', 'o_proj.weight': '64,128' });
+  expect(shapes(mixers['sliding-window'])).toEqual(shapes(attention));
+  expect(shapes(mixers['gated-conv'])).toEqual({ 'projection.weight': '64,64', 'projection.bias': '64', 'conv.conv.weight': '64,1,3', 'conv.conv.bias': '64' });
 });
 
 describe('starting values', () => {

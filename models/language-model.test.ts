@@ -5,12 +5,16 @@ import { tf, type Tensor } from '#engine/tf.ts';
 import { tensorsOf } from './eager.ts';
 import { mixers } from './index.ts';
 import { buildLanguageModel, type LanguageModelConfig } from './language-model.ts';
+import { gatedLinearUnit } from './mlp.ts';
 
-const base: LanguageModelConfig = { vocabSize: 12, maxLength: 9, dModel: 8, layers: 2, mlp: 0, positions: false, mixer: mixers.mamba2, options: { dState: 4 } };
-const models = Object.values(mixers).flatMap((mixer) => [
-  { ...base, mixer, options: {} },
-  { ...base, mixer, options: {}, mlp: 1.5, positions: true },
+const base: LanguageModelConfig = { vocabSize: 12, maxLength: 9, dModel: 8, layers: 2, mlp: 0, positions: false, round: [{ mixer: mixers.mamba2, options: { dState: 4 } }] };
+const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer) => [
+  { ...base, round: [{ mixer, options: {} }] },
+  { ...base, round: [{ mixer, options: {} }], mlp: 1.5, positions: true },
 ]);
+const hybrid = [{ mixer: mixers.mamba2, options: { dState: 4 } }, { mixer: mixers.attention, options: { rope: true } }, { mixer: mixers['gated-conv'], options: {} }];
+models.push({ ...base, mlp: 2, glu: 'swiglu' }, { ...base, round: hybrid, layers: 6 });
+const names = ({ round }: LanguageModelConfig) => round.map(({ mixer }) => mixer.name).join();
 const ids = tf.tensor2d([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7], [2, 7], 'int32');
 
 beforeAll(() => tf.setBackend('cpu'));
@@ -33,6 +37,22 @@ test('parameters have the names of the reference, and a count', () => {
   }
 });
 
+test('a gated linear unit: w3(gate(w1·x) ⊙ w2·x) in the MLP\'s place, of the hidden width that mlp says', () => {
+  const unit = gatedLinearUnit('swiglu', 3, { dModel: 2, layers: 1 });
+  const params = unit.init(rng(1));
+  expect(Object.entries(params).map(([name, { shape }]) => [name, shape])).toEqual([['w1.weight', [3, 2]], ['w2.weight', [3, 2]], ['w3.weight', [2, 3]]]);
+  const x = [0.5, -2];
+  const times = (name: string, v: number[]) => Array.from({ length: params[name].shape[0] }, (_, i) => v.reduce((sum, e, j) => sum + e * 50 * params[name].data[i * v.length + j], 0));
+  const [gate, value] = [times('w1.weight', x), times('w2.weight', x)];
+  const expected = (f: (g: number) => number) => times('w3.weight', gate.map((g, i) => f(g) * value[i]));
+  const large = Object.fromEntries(Object.entries(tensorsOf(params)).map(([name, t]) => [name, tf.mul(t, 50)]));
+  for (const [kind, f] of Object.entries({ glu: (g: number) => 1 / (1 + Math.exp(-g)), swiglu: (g: number) => g / (1 + Math.exp(-g)) })) {
+    const y = gatedLinearUnit(kind as 'glu', 3, { dModel: 2, layers: 1 }).apply(large, tf.tensor3d([[x]]));
+    expected(f).forEach((e, i) => expect(y.dataSync()[i]).toBeCloseTo(e, 5));
+  }
+  expect(() => buildLanguageModel({ ...base, mlp: 0, glu: 'swiglu' })).toThrow('E_CONFIG: "glu": swiglu wants a hidden width');
+});
+
 test('another layer changes no parameter but the scale of what writes to the residual stream', () => {
   const at = (layers: number) => buildLanguageModel({ ...base, layers, mlp: 1 }).parameters(rng(1));
   const [two, three] = [at(2), at(3)];
@@ -44,7 +64,7 @@ test('another layer changes no parameter but the scale of what writes to the res
   expect(two['layers.0.mixer.in_proj.weight'].data).not.toEqual(two['layers.1.mixer.in_proj.weight'].data);
 });
 
-test.each(models)('decoding equals the whole sequence: $mixer.name, mlp $mlp, positions $positions', (config) => {
+test.each(models.map((config) => ({ ...config, mixers: names(config) })))('decoding equals the whole sequence: $mixers, mlp $mlp $glu, positions $positions', (config) => {
   const model = buildLanguageModel(config);
   const params = tensorsOf(model.parameters(rng(1)));
   const logits = tf.reshape(model.logits(params, model.hidden(params, ids)), [2, 7, 12]);
@@ -56,6 +76,14 @@ test.each(models)('decoding equals the whole sequence: $mixer.name, mlp $mlp, po
     const expected = tf.reshape(tf.slice(logits, [0, t, 0], [2, 1, 12]), [2, 12]);
     expect(tf.max(tf.abs(tf.sub(y, expected))).dataSync()[0]).toBeLessThan(1e-5);
   }
+});
+
+test('layers of a hybrid are those of their mixers, round by round, and the state is their sum', () => {
+  const model = buildLanguageModel({ ...base, round: hybrid, layers: 6 });
+  const names = Object.keys(model.parameters(rng(1)));
+  ['A_log', 'Wqkv.weight', 'projection.weight', 'A_log', 'Wqkv.weight', 'projection.weight'].forEach((name, i) => expect(names).toContain(`layers.${i}.mixer.${name}`));
+  const bytes = hybrid.map(({ mixer, options }) => mixer.open(options, { dModel: 8, layers: 6 }).stateBytes(20));
+  expect(model.stateBytes(20)).toBe(2 * bytes.reduce((a, b) => a + b));
 });
 
 test('the loss is the mean over scored rows; predictions are the largest logits', () => {
@@ -82,7 +110,7 @@ test('notes of the mixer and of a rounded width; no more tokens than positions',
 
 test('attention sees an order only through positions', () => {
   const lastHidden = (positions: boolean, tokens: number[]) => {
-    const model = buildLanguageModel({ ...base, layers: 1, mixer: mixers.attention, options: {}, positions });
+    const model = buildLanguageModel({ ...base, layers: 1, round: [{ mixer: mixers.attention, options: {} }], positions });
     const params = tensorsOf(model.parameters(rng(1)));
     return tf.slice(model.hidden(params, tf.tensor2d([tokens], [1, 5], 'int32')), [4, 0], [1, 8]);
   };

@@ -43,6 +43,8 @@ export interface OpenMixer {
    * `apply`. Shapes never change, so that a captured step can be replayed.
    */
   step(params: Tensors, state: Tensors, x: Tensor, places: Tensor): [Tensors, Tensor];
+  /** how many tokens back the furthest input lies that an output may depend on, where that is bounded; no number means that it remembers without end */
+  readonly reach?: number;
   /** what a reader of the results should know, such as a head dim chosen for a small width */
   readonly notes: readonly string[];
 }
@@ -52,6 +54,8 @@ export interface Mixer<N extends string = string> {
   readonly summary: string;
   readonly appearance: Appearance;
   readonly options: OptionDoc[];
+  /** With these raw options it knows order by causality at most, and a language model of nothing else wants positions. Throws E_CONFIG. */
+  orderless(raw: unknown): boolean;
   /** Checks raw options (E_CONFIG, E_SIZE) and fixes the sizes. */
   open(raw: unknown, sizes: MixerSizes): OpenMixer;
   /** The options with defaults filled in: what a record keeps. */
@@ -63,6 +67,8 @@ export function defineMixer<N extends string, S extends z.ZodObject>(mixer: {
   name: N;
   summary: string;
   appearance: Appearance;
+  /** see Mixer; left out where the mixer always knows order */
+  orderless?(config: z.output<S>): boolean;
   config: S;
   open(config: z.output<S>, sizes: MixerSizes): OpenMixer;
 }): Mixer<N> {
@@ -72,6 +78,7 @@ export function defineMixer<N extends string, S extends z.ZodObject>(mixer: {
     summary: mixer.summary,
     appearance: mixer.appearance,
     options: describeOptions(mixer.config),
+    orderless: (raw) => mixer.orderless?.(parse(raw)) ?? false,
     open: (raw, sizes) => mixer.open(parse(raw), sizes),
     resolve: (raw) => parse(raw),
   };

@@ -30,9 +30,12 @@ function recallBatch(seed: number): HostTensors {
   return { ids: int(ids, B, L), rows: int(rows, rows.length), targets: int(targets, rows.length) };
 }
 
+/** options of mixers that have no dState: small ones, or such that a mixer of short reach sees the pairs */
+const chosen: Partial<Record<keyof typeof mixers, object>> = { based: { featureDim: 2 }, 'gated-conv': { kernel: L } };
+
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
-  const options = mixer.options.some((o) => o.name === 'dState') ? { dState: 4 } : {};
-  return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.name === 'attention', mixer, options });
+  const options = mixer.options.some(({ name }) => name === 'dState') ? { dState: 4 } : (chosen[mixer.name] ?? {});
+  return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.orderless(options), round: [{ mixer, options }] });
 }
 
 let engine: Engine;

@@ -303,7 +303,7 @@ const settings: Record<string, Setting> = {
 
 test.each(Object.entries(settings))('%s', (_, setting) => {
   const { kind, B, L, D, layers, V, R, M, positions, lossScale } = setting;
-  const model = buildLanguageModel({ vocabSize: V, maxLength: Math.max(L, positions), dModel: D, layers, mlp: M / D, positions: positions > 0, mixer: kind.mixer, options: kind.options });
+  const model = buildLanguageModel({ vocabSize: V, maxLength: Math.max(L, positions), dModel: D, layers, mlp: M / D, positions: positions > 0, round: [kind] });
   const program = trainingProgram(model, model.parameters(rng(0)), { weightDecay: 0.1, lossScale });
   const inputs = { ids: int(B, L), rows: int(R), targets: int(R), hyper: float(3) };
   const state = Object.fromEntries(Object.entries(program.state).map(([name, tensor]) => [name, specOf(tensor)]));

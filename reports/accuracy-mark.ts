@@ -1,4 +1,5 @@
 /** What the figures of accuracy share: the axis, and a cell as a mark on it. */
+import { flatOptions } from '#results/point.ts';
 import { estimateAt, type DoneCell, type Slice } from '#results/query.ts';
 import type { Axis, Facts, Mark } from './figure.ts';
 
@@ -29,6 +30,6 @@ export function markOf(cell: DoneCell, x: number, slice: Slice | undefined): Mar
 /** The sizes of a cell, for the CSV. */
 export function sizesOf(cell: { point: DoneCell['point']; stateBytes: number; parameters: number }): Facts {
   const { model, dModel, layers, modelOptions } = cell.point;
-  const scalar = Object.entries(modelOptions).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number');
+  const scalar = Object.entries(flatOptions(modelOptions)).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number');
   return { model, dModel, layers, ...Object.fromEntries(scalar), stateBytes: cell.stateBytes, parameters: cell.parameters };
 }

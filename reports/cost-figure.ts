@@ -1,7 +1,9 @@
 /** What the figures of costs share: which costs they show, how lines are named, and the words under them. */
 import { RecallbenchError } from '#core/errors.ts';
 import { canonicalJson } from '#core/content-id.ts';
+import { namesIn } from '#core/names.ts';
 import { costsOf, exponent, placeOf, ratesOf, roofsOf, type Cost, type DoneCost } from '#results/costs.ts';
+import { flatOptions } from '#results/point.ts';
 import { compareAppearance } from '#results/query.ts';
 import type { Appearance } from '#results/record.ts';
 import { list } from './caption.ts';
@@ -20,7 +22,10 @@ export const bound: Look = { color: '#777777', marker: 'none', filled: false, da
 /** All costs that the options leave, those of roofs among them, in the same order whatever the order of the store. */
 export function selectCosts({ measurements }: Stored, { sweep, models }: FigureOptions): Cost[] {
   const asked = measurements.filter((m) => sweep === undefined || m.sweep === sweep);
-  return costsOf(asked).filter((cost) => models === undefined || isRoof(cost) || models.includes((cost.measure.options['model'] as string | undefined) ?? cost.measure.workload)).sort((a, b) => compareAppearance(a.appearance, b.appearance) || a.key.localeCompare(b.key, 'en', { numeric: true }));
+  const nameOf = (cost: Cost) => (cost.measure.options['model'] as string | undefined) ?? cost.measure.workload;
+  const costs = costsOf(asked);
+  const named = models && namesIn(models.join(','), [...new Set(costs.map(nameOf))]);
+  return costs.filter((cost) => named === undefined || isRoof(cost) || named.includes(nameOf(cost))).sort((a, b) => compareAppearance(a.appearance, b.appearance) || a.key.localeCompare(b.key, 'en', { numeric: true }));
 }
 
 export const isRoof = ({ measure: { workload } }: Cost): boolean => ['gemm', 'copy', 'launch'].includes(workload);
@@ -155,13 +160,13 @@ function placesOf(all: readonly Cost[]): (cost: Cost) => string {
 /** What may tell two costs of a label apart in a panel along an option. */
 function traitsOf(cost: Cost, place: (cost: Cost) => string, along?: string): Traits {
   const { model: _, modelOptions = {}, ...shapes } = cost.measure.options;
-  return { ...Object.fromEntries(Object.entries({ ...shapes, ...(modelOptions as object) }).filter(([name]) => name !== along)), on: place(cost) };
+  return { ...Object.fromEntries(Object.entries({ ...shapes, ...flatOptions(modelOptions as object) }).filter(([name]) => name !== along)), on: place(cost) };
 }
 
 /** The numbers behind a mark, for the CSV. */
 function factsOf(cost: Cost, roofs: ReturnType<typeof roofsOf>): Facts {
   const { measure: { workload, options: { modelOptions = {}, ...options }, engine, threads, precision }, device, clock } = cost;
-  const scalar = Object.entries({ ...options, ...(modelOptions as object) }).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number');
+  const scalar = Object.entries({ ...options, ...flatOptions(modelOptions as object) }).filter((entry): entry is [string, string | number] => typeof entry[1] === 'string' || typeof entry[1] === 'number');
   const where = { engine, adapter: device.adapter, ...(threads === undefined ? {} : { threads }), precision };
   const sizes = { ...(cost.stateBytes === null ? {} : { stateBytes: cost.stateBytes }), peakBytes: cost.peakBytes };
   if (cost.state !== 'done') return { workload, ...Object.fromEntries(scalar), ...where, ...sizes };

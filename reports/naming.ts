@@ -1,5 +1,6 @@
 /** Names for series: as short as possible, and different wherever two things would stand for one another. */
 import { canonicalJson, contentId } from '#core/content-id.ts';
+import { flatOptions } from '#results/point.ts';
 import { compareAppearance, type Cell, type CellPoint } from '#results/query.ts';
 import type { Appearance } from '#results/record.ts';
 import type { Family } from './look.ts';
@@ -67,7 +68,7 @@ function distinguishing(items: readonly { readonly traits: Traits; readonly plac
 
 /** What may tell two cells of a label apart. */
 export function cellTraits({ point: { modelOptions, ...rest } }: Cell): Traits {
-  return { ...rest, ...modelOptions };
+  return { ...rest, ...flatOptions(modelOptions) };
 }
 
 function stateOf(point: CellPoint): Record<string, unknown> {

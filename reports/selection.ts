@@ -1,5 +1,6 @@
 /** The records that a figure is about. */
 import { RecallbenchError } from '#core/errors.ts';
+import { namesIn } from '#core/names.ts';
 import { accuracyAt } from '#results/query.ts';
 import type { RunRecord } from '#results/record.ts';
 import { list } from './caption.ts';
@@ -9,7 +10,9 @@ import type { FigureOptions } from './figure.ts';
 export function select(figure: string, records: readonly RunRecord[], options: FigureOptions): RunRecord[] {
   const make = 'Make some with: recallbench sweep <preset> --out results.jsonl (recallbench list sweeps shows the presets)';
   if (records.length === 0) throw new RecallbenchError('E_STORE', `${figure}: there are no records to draw. ${make}`);
-  const { task, sweep, models } = options;
+  const { task, sweep } = options;
+  // a model that is a pattern has commas itself
+  const models = options.models && namesIn(options.models.join(','), [...new Set(records.map((r) => r.point.model))]);
   const selected = records.filter((r) => (task === undefined || r.point.task === task) && (sweep === undefined || r.sweep === sweep) && (models === undefined || models.includes(r.point.model)));
   if (selected.length === 0) {
     const has = (name: string, values: (string | undefined)[]) => `${name}: ${[...new Set(values.filter((v) => v !== undefined))].sort().join(', ') || 'none'}`;

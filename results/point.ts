@@ -13,6 +13,8 @@ export type Segment = z.output<typeof segmentSchema>;
 
 export const schedules = ['constant', 'linear', 'cosine', 'linear-per-epoch', 'cosine-per-epoch'] as const;
 
+export const glus = ['glu', 'geglu', 'swiglu'] as const;
+
 export const pointSchema = z.strictObject({
   task: z.string(),
   /** an epoch runs these segments in order; batches never mix segments */
@@ -28,13 +30,16 @@ export const pointSchema = z.strictObject({
   batch: z.int().positive().optional(),
   batchTokens: z.int().positive().optional(),
 
+  /** a mixer, or a pattern of several that is repeated to `layers`: "mamba2*5,attention" */
   model: z.string(),
-  /** mixer options, checked by the mixer itself */
+  /** mixer options, checked by the mixer itself; of a pattern by mixer, { "mamba2": { "dState": 64 } } */
   modelOptions: z.record(z.string(), z.unknown()).default({}),
   dModel: z.int().positive().max(16384),
   layers: z.int().positive().max(1024).default(2),
   /** hidden width of the MLP after each mixer as a multiple of dModel; 0 is no MLP */
   mlp: z.number().min(0).default(0),
+  /** a gated linear unit of that hidden width in the MLP's place (Shazeer 2020); left out, it is an MLP with a GELU */
+  glu: z.enum(glus).optional(),
   /** learned absolute positions added to the embedding */
   positions: z.boolean().default(false),
 
@@ -64,4 +69,11 @@ export function parsePoint(raw: unknown, where = 'point'): Point {
 /** The identity of a point. */
 export function pointId(point: Point): string {
   return contentId(point);
+}
+
+/** Model options side by side: those of a pattern's mixers as "mamba2.dState". */
+export function flatOptions(options: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(options).flatMap(([key, value]: [string, unknown]) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(flatOptions(value)).map(([inner, v]) => [`${key}.${inner}`, v]) : [[key, value]])),
+  );
 }

@@ -96,8 +96,8 @@ export function compareAppearance(a: Appearance, b: Appearance): number {
 }
 
 /** What is asked of a model and how it is trained: the point without the model and its sizes. */
-export function protocolOf(point: CellPoint): Omit<CellPoint, 'model' | 'modelOptions' | 'dModel' | 'layers' | 'mlp' | 'positions'> {
-  const { model: _model, modelOptions: _options, dModel: _d, layers: _layers, mlp: _mlp, positions: _positions, ...protocol } = point;
+export function protocolOf(point: CellPoint): Omit<CellPoint, 'model' | 'modelOptions' | 'dModel' | 'layers' | 'mlp' | 'glu' | 'positions'> {
+  const { model: _model, modelOptions: _options, dModel: _d, layers: _layers, mlp: _mlp, glu: _glu, positions: _positions, ...protocol } = point;
   return protocol;
 }
 

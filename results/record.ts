@@ -13,6 +13,8 @@ export const sliceSchema = z.strictObject({
   slice: z.record(z.string(), z.union([z.number(), z.string()])),
   /** share of scored positions whose arg-max is right */
   accuracy: z.number(),
+  /** share of examples whose scored positions are all right; records made before it was counted have none */
+  sequenceAccuracy: z.number().optional(),
   /** mean cross-entropy in nats over scored positions */
   loss: z.number(),
   examples: z.int(),
@@ -22,6 +24,7 @@ export const sliceSchema = z.strictObject({
 /** The mean over all examples of all slices, and each slice. */
 export const evaluationSchema = z.strictObject({
   accuracy: z.number(),
+  sequenceAccuracy: z.number().optional(),
   loss: z.number(),
   slices: z.array(sliceSchema),
 });

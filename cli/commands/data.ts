@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import { rng } from '#core/random.ts';
-import { tasks } from '#harness/known-tasks.ts';
+import { tasks } from '#tasks/known-tasks.ts';
 import { drawExample } from '#tasks/draw.ts';
 import type { Example, OpenTask, Task } from '#tasks/task.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';

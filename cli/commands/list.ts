@@ -18,8 +18,8 @@ function docs(entries: Readonly<Record<string, { name: string; summary: string; 
 
 /** Each section loads only what it shows: models and engines take a second to load, tasks and sweeps do not. */
 const sections: Record<string, () => Promise<Entry[]>> = {
-  tasks: async () => docs((await import('#harness/known-tasks.ts')).tasks),
-  models: async () => docs((await import('#harness/known-mixers.ts')).mixers),
+  tasks: async () => docs((await import('#tasks/known-tasks.ts')).tasks),
+  models: async () => docs((await import('#models/known-mixers.ts')).mixers),
   engines: async () => {
     const { engines } = await import('#engine/index.ts');
     const options = [{ name: 'threads', type: 'integer', description: 'worker threads, the calling one included; all cores when left out' }];

@@ -1,16 +1,15 @@
 /** A language model that reads a prompt, and one that writes: what serving it costs. */
-import { lookUp, z } from '#core/config.ts';
+import { z } from '#core/config.ts';
 import { rng } from '#core/random.ts';
 import type { Appearance } from '#results/record.ts';
 import { decodingProgram } from '#models/decoding.ts';
 import { buildLanguageModel, type LanguageModel } from '#models/language-model.ts';
-import type { Mixer } from '#models/mixer.ts';
-import { mixers } from '../known-mixers.ts';
+import { openStack } from '#models/stack.ts';
 import { defineWorkload } from './workload.ts';
 
 const options = {
-  model: z.string().describe('a model, see: recallbench list models'),
-  modelOptions: z.record(z.string(), z.unknown()).default({}).describe('its options, such as {"dState":64}'),
+  model: z.string().describe('a model, or a pattern such as mamba2*5,attention; see: recallbench list models'),
+  modelOptions: z.record(z.string(), z.unknown()).default({}).describe('its options, such as {"dState":64}; of a pattern by mixer'),
   dModel: z.int().positive().max(16384).default(256).describe('width D'),
   layers: z.int().positive().max(1024).default(2).describe('number of layers'),
   vocabSize: z.int().positive().default(1024).describe('size of the vocabulary'),
@@ -18,8 +17,8 @@ const options = {
 };
 
 function languageModel({ model, modelOptions, dModel, layers, vocabSize }: { model: string; modelOptions: Record<string, unknown>; dModel: number; layers: number; vocabSize: number }, maxLength: number): { built: LanguageModel; appearance: Appearance } {
-  const mixer: Mixer = lookUp(mixers, 'model', model);
-  return { built: buildLanguageModel({ vocabSize, maxLength, dModel, layers, mlp: 0, positions: model === 'attention', mixer, options: mixer.resolve(modelOptions) }), appearance: mixer.appearance };
+  const { round, orderless, appearance } = openStack(model, modelOptions, layers);
+  return { built: buildLanguageModel({ vocabSize, maxLength, dModel, layers, round, mlp: 0, positions: orderless }), appearance };
 }
 
 const someIds = (shape: readonly number[], vocabSize: number) => {

@@ -2,6 +2,7 @@
 import { z } from '#core/config.ts';
 import { rng } from '#core/random.ts';
 import { adamWHyper, trainingProgram } from '#models/optimizer.ts';
+import { openStack } from '#models/stack.ts';
 import { parsePoint } from '#results/point.ts';
 import type { Batch } from '../batch.ts';
 import { batchMaker } from '../batches.ts';
@@ -13,8 +14,8 @@ export const trainWorkload = defineWorkload({
   summary: 'one training step of a language model on MQAR: forward, gradients, AdamW',
   kind: 'model',
   config: z.strictObject({
-    model: z.string().describe('a model, see: recallbench list models'),
-    modelOptions: z.record(z.string(), z.unknown()).default({}).describe('its options, such as {"dState":64}'),
+    model: z.string().describe('a model, or a pattern such as mamba2*5,attention; see: recallbench list models'),
+    modelOptions: z.record(z.string(), z.unknown()).default({}).describe('its options, such as {"dState":64}; of a pattern by mixer'),
     dModel: z.int().positive().max(16384).default(64).describe('width D'),
     layers: z.int().positive().max(1024).default(2).describe('number of layers'),
     batch: z.int().positive().default(64).describe('sequences of a step'),
@@ -25,7 +26,7 @@ export const trainWorkload = defineWorkload({
   open({ model, modelOptions, dModel, layers, batch, seqLen, vocabSize, pairs }, { precision }) {
     const options = { vocabSize, seqLen, pairs };
     const point = checkPoint(
-      parsePoint({ task: 'mqar', train: [{ options, examples: batch }], test: [{ options, examples: 1 }], batch, model, modelOptions, dModel, layers, positions: model === 'attention', lr: 1e-3, precision }),
+      parsePoint({ task: 'mqar', train: [{ options, examples: batch }], test: [{ options, examples: 1 }], batch, model, modelOptions, dModel, layers, positions: openStack(model, modelOptions, layers).orderless, lr: 1e-3, precision }),
     );
     const open = openPoint(point);
     let data: Batch | undefined;
