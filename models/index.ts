@@ -3,5 +3,6 @@ import { table } from '#core/config.ts';
 import { attention } from './attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
+import { mamba3 } from './mamba3.ts';
 
-export const mixers = table({ attention, mamba1, mamba2 });
+export const mixers = table({ attention, mamba1, mamba2, mamba3 });
