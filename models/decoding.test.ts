@@ -16,12 +16,9 @@ const options: Partial<Record<keyof typeof mixers, Record<string, unknown>[]>> =
   attention: [{ heads: 2 }],
   mamba1: [{ dState: 3 }, { dConv: 1 }],
   mamba2: [{ dState: 4 }, { dState: 3, headDim: 4, nGroups: 2, dConv: 1 }],
-  s4d: [{ dState: 6 }, { dState: 4, block: 'mamba', dConv: 2 }],
-  h3: [{ dState: 4 }, { dState: 6, headDim: 4 }],
-  hyena: [{ filterOrder: 5, embDim: 5 }, { filterOrder: 4, dConv: 1, lMax: 5 }],
 };
 /** of the others, of which one layer will do: a software adapter takes seconds to compile a kernel */
-const few: Partial<Record<keyof typeof mixers, Record<string, unknown>>> = { 'sliding-window': { window: 3, heads: 2 }, based: { featureDim: 3 }, retnet: { heads: 2 } };
+const few: Partial<Record<keyof typeof mixers, Record<string, unknown>>> = { 'sliding-window': { window: 3, heads: 2 }, based: { featureDim: 3 }, retnet: { heads: 2 }, s4d: { dState: 4, block: 'mamba', dConv: 2 }, h3: { dState: 6, headDim: 4 }, hyena: { filterOrder: 5, embDim: 5 }, mamba3: { dState: 8 } };
 const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer): LanguageModelConfig[] => {
   const several = options[mixer.name];
   if (several === undefined) return [{ ...base, layers: 1, mlp: 0, positions: true, round: [{ mixer, options: few[mixer.name] ?? {} }] }];

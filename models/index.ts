@@ -8,6 +8,7 @@ import { hyena } from './hyena.ts';
 import { linearAttention } from './linear-attention.ts';
 import { mamba1 } from './mamba1.ts';
 import { mamba2 } from './mamba2.ts';
+import { mamba3 } from './mamba3.ts';
 import { retnet } from './retnet.ts';
 import { s4d } from './s4d.ts';
 import { slidingWindow } from './sliding-window.ts';
@@ -23,5 +24,6 @@ export const mixers = table({
   hyena,
   'gated-conv': gatedConv,
   mamba2,
+  mamba3,
   retnet,
 });

@@ -12,39 +12,15 @@
  *     out            = (RMSNorm(y ⊙ SiLU(z)) ⊙ w)·W_out        the gate first, then the norm, by groups
  */
 import { z } from '#core/config.ts';
-import { RecallbenchError } from '#core/errors.ts';
 import type { Stream } from '#core/random.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { gatedRmsNorm } from '#kernels/rms-norm/op.ts';
 import { ssd } from '#kernels/ssd/op.ts';
+import { DEFAULT_HEAD_DIM, headDimOf } from './head-dim.ts';
 import { constant, linear, stepSizeBias, undecayed, uniform } from './initializers.ts';
 import { defineMixer, type Parameter } from './mixer.ts';
 import { project } from './projection.ts';
 import { shortConvolution, shortConvolutionStep } from './short-convolution.ts';
-
-const DEFAULT_HEAD_DIM = 64;
-
-/** Head dims that cut E channels into heads, and the heads into G equal groups; ascending. */
-function legalHeadDims(E: number, G: number): number[] {
-  return Array.from({ length: E }, (_, i) => i + 1).filter((P) => E % (P * G) === 0);
-}
-
-/** The head dim for E channels, with a note where a small or odd width forces one other than the default. */
-function headDimOf(asked: number | 'auto', E: number, G: number): { headDim: number; notes: string[] } {
-  const legal = legalHeadDims(E, G);
-  const width = `the inner width ${E} (expand · dModel)`;
-  if (legal.length === 0) throw new RecallbenchError('E_SIZE', `model mamba2: nGroups ${G} does not divide ${width}.`);
-  const rule = (P: number) => `head dim ${P} does not divide ${width} into heads${G === 1 ? '' : ` whose number is a multiple of nGroups ${G}`}`;
-  if (asked === 'auto') {
-    const headDim = Math.max(...legal.filter((P) => P <= DEFAULT_HEAD_DIM));
-    return { headDim, notes: headDim === DEFAULT_HEAD_DIM ? [] : [`head dim ${headDim} chosen: ${rule(DEFAULT_HEAD_DIM)}`] };
-  }
-  if (!legal.includes(asked)) {
-    const near = [legal.findLast((P) => P < asked), legal.find((P) => P > asked)].filter((P) => P !== undefined);
-    throw new RecallbenchError('E_SIZE', `model mamba2: ${rule(asked)}. Nearest legal headDim: ${near.join(', ')}.`);
-  }
-  return { headDim: asked, notes: [] };
-}
 
 /** A_log [H] = ln A with A ~ U(1, 16). */
 function decayRates(stream: Stream, H: number): Parameter {
@@ -69,7 +45,7 @@ export const mamba2 = defineMixer({
   }),
   open({ dState: N, headDim, nGroups: G, dConv: W, expand, chunk, form }, { dModel: D, layers }) {
     const E = expand * D;
-    const { headDim: P, notes } = headDimOf(headDim, E, G);
+    const { headDim: P, notes } = headDimOf('mamba2', headDim, E, G);
     const H = E / P;
     const channels = E + 2 * G * N; // x, B, C
     const parts = [E, E, G * N, G * N, H]; // z, x, B, C, Δ₀
