@@ -1,9 +1,5 @@
 import type { SweepInput } from '../sweep.ts';
-
-/** `count` values from 10^from to 10^to, evenly spaced in the exponent. */
-function logspace(from: number, to: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => 10 ** (from + ((to - from) * i) / (count - 1)));
-}
+import { logspace } from './segments.ts';
 
 /** seqLen, pairs and examples of each segment. */
 type Row = readonly [seqLen: number, pairs: number, examples: number];
@@ -29,6 +25,9 @@ export const zoologyFig2 = {
     [
       { model: 'attention', positions: true },
       { model: 'mamba1', modelOptions: { dState: 16 } },
+      { model: 'hyena' },
+      { model: 'h3', modelOptions: { headDim: 2 } },
+      { model: 'gated-conv,based', modelOptions: { based: { featureDim: 8 } } },
     ],
     { dModel: [64, 128, 256, 512] },
     { lr: logspace(-4, -2, 4) },
@@ -37,7 +36,7 @@ export const zoologyFig2 = {
 
 /**
  * Figure 2 of the Based paper: recall against state size, trained on a mixture and tested up to 1024 tokens. Of its mixers,
- * those that this suite has; attention takes learned positions here, where the paper puts a short convolution before it.
+ * those that this suite has, with a gated convolution in front of attention, sliding window and Based. Difference: RMSNorm instead of LayerNorm.
  */
 export const basedFig2 = {
   name: 'based-fig2' as const,
@@ -52,7 +51,10 @@ export const basedFig2 = {
   },
   axes: [
     [
-      ...[64, 128].map((dModel) => ({ model: 'attention', positions: true, dModel })),
+      ...[64, 128].map((dModel) => ({ model: 'gated-conv,attention', dModel })),
+      ...[48, 64, 128].flatMap((dModel) => [8, 16, 24].map((featureDim) => ({ model: 'gated-conv,based', dModel, modelOptions: { based: { featureDim } } }))),
+      ...[8, 16, 32, 64, 128, 256, 512, 1024].map((window) => ({ model: 'gated-conv,sliding-window', dModel: 128, modelOptions: { 'sliding-window': { window } } })),
+      ...[64, 128, 256].flatMap((dModel) => [{ model: 'hyena', dModel }, { model: 'h3', dModel, modelOptions: { dState: dModel / 4, headDim: 2 } }]),
       ...['mamba1', 'mamba2'].flatMap((model) => [64, 128, 256].flatMap((dModel) => [8, 16, 24].map((dState) => ({ model, dModel, modelOptions: { dState } })))),
     ],
     { lr: logspace(-3, -1.5, 4) },
