@@ -1,10 +1,10 @@
 /** The delta rule and its relatives: a matrix state that decays by rows and writes, for each token, what its key does not yet recall. */
 import { RecallbenchError } from '#core/errors.ts';
-import { callFused, type FusedOp } from '#engine/fused-op.ts';
+import { callFused, type FusedOp, type KernelArg, type Operand, type WasmLowering } from '#engine/fused-op.ts';
 import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { deltaRuleGradientPortable, deltaRulePortable } from './portable.ts';
-import { sizesOf, type DeltaAttrs, type Sizes } from './sizes.ts';
+import { named, sizesOf, type DeltaAttrs, type Sizes } from './sizes.ts';
 import { deltaRuleGradientWork, deltaRuleWork } from './work.ts';
 
 /** Tokens in a chunk: products within chunks grow with it, and those with the state do not shrink. */
@@ -58,6 +58,35 @@ function check(inputs: readonly TensorSpec[], { delta, decay }: DeltaAttrs): Siz
   return sizes;
 }
 
+const eights = (n: number) => 8 * Math.ceil(n / 8);
+/** bytes before the floats of a scratch */
+const HEAD_BYTES = 256;
+
+/** Floats of a head's buffers, and of what its products need beside them; see chunk.as.ts. */
+function forwardFloats(sizes: Sizes, chunk: number): number {
+  const [Kp, Vp, Cp] = [sizes.K, sizes.V, chunk].map(eights) as [number, number, number];
+  const widest = Math.max(Kp, Vp, 2 * chunk);
+  return 7 * chunk * Kp + Cp + 2 * chunk * Cp + 2 * Kp + Cp + Kp * Vp + 3 * chunk * Vp + 2 * eights(Math.min(widest, 256)) * eights(widest) + 64;
+}
+
+/** The states before all chunks are kept, and all that was written. */
+function gradientFloats(sizes: Sizes, chunk: number): number {
+  const [Kp, Vp, Cp] = [sizes.K, sizes.V, chunk].map(eights) as [number, number, number];
+  const chunks = Math.ceil(sizes.L / chunk);
+  return forwardFloats(sizes, chunk) + 16 + 2 * chunk * Cp + 5 * chunk * Kp + Cp + 2 * Kp + chunks * (chunk * Vp + Kp * Vp);
+}
+
+/** A task for each head of each sequence. */
+function launch(
+  { dispatch }: WasmLowering, kernel: string, inputs: readonly Operand[], attrs: DeltaAttrs, more: readonly KernelArg[], floats: (sizes: Sizes, chunk: number) => number,
+): void {
+  const sizes = sizesOf(inputs);
+  const { B, L, H, K, V } = sizes;
+  const { q, k, v, a, g } = named(inputs, attrs);
+  const decay = { none: 0, scalar: 1, vector: 2 }[attrs.decay];
+  dispatch(kernel, B * H, [L, H, K, V, attrs.chunk, decay, q, k, v, a ?? 0, g ?? 0, ...more], HEAD_BYTES + 4 * floats(sizes, attrs.chunk));
+}
+
 export const deltaRuleOp: FusedOp<DeltaAttrs> = {
   name: 'DeltaRule',
   outputs(inputs, attrs) {
@@ -71,8 +100,9 @@ export const deltaRuleOp: FusedOp<DeltaAttrs> = {
     return all.map((gradient) => () => gradient);
   },
   work: deltaRuleWork,
-  wasm() {
-    throw new RecallbenchError('E_OP', 'DeltaRule has no WASM form yet');
+  wasm(lowering, attrs) {
+    const [y, finalState] = lowering.outputs;
+    launch(lowering, 'delta_rule', lowering.inputs, attrs, [y, finalState], forwardFloats);
   },
 };
 
@@ -82,7 +112,9 @@ export const deltaRuleGradientOp: FusedOp<DeltaAttrs> = {
   outputs: (inputs) => inputs.slice(1).map(({ shape, dtype }) => ({ shape, dtype })),
   portable: deltaRuleGradientPortable,
   work: deltaRuleGradientWork,
-  wasm() {
-    throw new RecallbenchError('E_OP', 'DeltaRuleGradient has no WASM form yet');
+  wasm(lowering, attrs) {
+    const [dy, ...inputs] = lowering.inputs;
+    const { q, k, v, a, g } = named(lowering.outputs, attrs);
+    launch(lowering, 'delta_rule_gradient', inputs, attrs, [dy, q, k, v, a ?? 0, g ?? 0], gradientFloats);
   },
 };

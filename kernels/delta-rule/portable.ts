@@ -9,7 +9,7 @@
  * All exponents are ≤ 0: decays between tokens are exponentials of sums over the tokens between them. Only the states are walked, by the chunk.
  */
 import { tf, type Tensor } from '#engine/tf.ts';
-import { named, sizesOf, type DeltaAttrs, type Named, type Sizes } from './sizes.ts';
+import { named, sizesOf, type DeltaAttrs, type Sizes } from './sizes.ts';
 
 /** [B,L,H,n] ↔ [M,Q,n]. Tokens that fill the last chunk are zeros: they decay nothing, write nothing and ask for nothing. */
 function chunking({ B, L, H }: Sizes, chunk: number) {
