@@ -11,13 +11,13 @@ import type { Parameters } from './mixer.ts';
 
 const [B, L, V, D] = [2, 9, 13, 8];
 const base = { vocabSize: V, maxLength: 12, dModel: D, layers: 2 };
-const options: Record<keyof typeof mixers, Record<string, unknown>[]> = {
+const options: Partial<Record<keyof typeof mixers, Record<string, unknown>[]>> = {
   attention: [{ heads: 2 }],
   mamba1: [{ dState: 3 }, { dConv: 1 }],
   mamba2: [{ dState: 4 }, { dState: 3, headDim: 4, nGroups: 2, dConv: 1 }],
 };
 const models: LanguageModelConfig[] = Object.values(mixers).flatMap((mixer) =>
-  options[mixer.name].map((chosen, i) => ({ ...base, mlp: i === 0 ? 1.5 : 0, positions: i === 0, mixer, options: chosen })),
+  (options[mixer.name] ?? [{}]).map((chosen, i) => ({ ...base, mlp: i === 0 ? 1.5 : 0, positions: i === 0, mixer, options: chosen })),
 );
 
 /** Parameters large enough for logits far from each other. */

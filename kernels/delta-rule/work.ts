@@ -1,7 +1,8 @@
 /**
  * Counted work of the delta rule and its gradient: derived by the head and the chunk of q tokens. A chunk has T = q(q+1)/2 pairs of tokens s ≤ t,
  * D = q(q−1)/2 with s < t and E = (q−1)(q−2)/2 with s < t − 1. W numbers decay a token: 0, 1 or K; each takes an exponential, e^g, and the decays
- * between tokens and from a chunk's start are running products of these. `one` is 1 where W is 1, and `some` where W is not 0.
+ * between tokens and from a chunk's start are running products of these. `one` is 1 where the decay is a scalar, and `some` where there is one. What the first
+ * token would erase is not read: there is no state yet.
  */
 import type { TensorSpec } from '#engine/tensor-spec.ts';
 import type { OpWork } from '#engine/work.ts';
@@ -54,23 +55,35 @@ export function deltaRuleWork(inputs: readonly TensorSpec[], attrs: DeltaAttrs, 
     if (!isLast || finalState) n += one * K * (q - 1) + 2 * K * V * q + (isFirst ? 0 : some * K * V);
     return n;
   });
-  return { flops: B * H * flops, exps: B * L * H * W, ...(y ? {} : { reads: { 0: 0 } }) };
+  return { flops: B * H * flops, exps: B * L * H * W, reads: { ...(y ? {} : { 0: 0 }), ...(attrs.delta ? { 3: B * (L - 1) * H * K } : {}) } };
 }
 
 /**
- * The gradients, from the operands and dy alone: P, A, states and u are made once more as above, without y and without the last state. Then, backwards,
- * with Z the gradient of the state after a chunk:
- *   du = Σ P dy, T pairs, 2V;  not the last: += Z k, 2KV q;  delta: −= Σ A du, D pairs, 2V. That is dv.
- *   dP = dy·u, T pairs, 2V;  delta: dA = du·u, D pairs, 2V
- *   not the first   S dy into dq and, delta, S du into da, 2KV q each; where W > 0 times the decays from the start, K q and K(q−1).
- *                   Z before, unless the chunk is the first: Σ q dyᵀ, 2KV q; delta: −Σ a duᵀ, 2KV q; not the last: decay·Z, some KV.
- *                   into dg: a running sum of q·dq and a·da over K(W = 1: into one), some (2K q + delta 2K (q−1)); neither: 2KV through the chunk,
- *                   one more K where W = 1: (decay·S)·Z summed.
- *   not the last    Z u into dk, 2KV q; where W = 1 times the decay to the end but for the last token, K(q−1).
- *   pairs           P: into dq and dk, 4K T; where W = 1, the decay of D pairs.  A: into da and dk, 4K D; where W = 1, the decay of E pairs.
- *   dg of pairs     walking t down for each s with the gradient of the decayed key, see the counting loops.
+ * The gradients, from the operands and dy alone: decays, P, A, readers, states and u are made once more as above, without y and without the last state.
+ * Then backwards, with Z the gradient of the state after a chunk:
+ *   every chunk     du = Σ P dy, T pairs, 2V; dP = dy·u, T pairs, 2V.  delta: du −= Σ A du, and dA = du·u, D pairs, 2V each. dv = du
+ *   not the first   S dy into dq and, delta, S du into da, 2KV q each, and their decays from the start, K q and K(q−1). Z before: q dyᵀ and, delta, a duᵀ, 2KV q each
+ *   not the last    Z k into du and Z u into dk, 2KV q each; where W = 1 the decay of dk to the end but for the last token, K(q−1)
+ *   neither         decay·Z, KV, and its products with S into dg, 2KV
+ *   dg, W > 0       not the first: a running sum of q·dq and a·da, 2K q and 2K(q−1), into every dg, W q.
+ *                   W = 1: for each s a running sum of P dP and A dA down to s < t, 2D and 2E, into every dg, D; it starts from k·dk, 2K(q−1), if not the last.
+ *                   W = K: for each s the gradient of its key as it is at t, decayed, K D, and times that key into dg, 2K D.
+ *   pairs           P: into dq and dk, 4K T.  A: into da and dk, 4K D.  Where W = 1, the decays of dP and dA, D and E.
  */
 export function deltaRuleGradientWork([, ...inputs]: readonly TensorSpec[], attrs: DeltaAttrs): OpWork {
-  const { B, L, H, W } = factsOf(inputs, attrs);
-  return { flops: 0, exps: B * L * H * W };
+  const { B, L, H, K, V, W, one, some, delta } = factsOf(inputs, attrs);
+  const flops = sumOverChunks(L, attrs.chunk, ({ q, T, D, E, isFirst, isLast }) => {
+    const states = 2 * K * V * q;
+    const decayed = some * (K * q + delta * K * (q - 1));
+    let n = W * D + 2 * K * T + one * D + delta * (2 * K * D + one * E + 2 * V * D); // forward
+    n += 4 * V * T + delta * 4 * V * D + 4 * K * T + delta * 4 * K * D + one * (D + delta * E);
+    n += attrs.decay === 'vector' ? 3 * K * D : one * (3 * D + delta * 2 * E);
+    if (!isFirst) n += W * q + decayed + delta * states; // forward
+    if (!isFirst) n += 2 * (1 + delta) * states + decayed + 2 * decayed + W * q;
+    if (!isLast) n += one * K * (q - 1) + states; // forward
+    if (!isLast) n += 2 * states + one * 3 * K * (q - 1);
+    if (!isFirst && !isLast) n += some * (K * V + 3 * K * V);
+    return n;
+  });
+  return { flops: B * H * flops, exps: B * L * H * W, ...(attrs.delta ? { reads: { 4: B * (L - 1) * H * K } } : {}) };
 }
