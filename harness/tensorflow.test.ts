@@ -52,12 +52,12 @@ describe('on TensorFlow every portable form is the oracle', () => {
 });
 
 describe('a whole training step, 20 times', () => {
-  const options = { attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 } };
+  const options: Partial<Record<keyof typeof mixers, object>> = { attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 } };
 
   async function losses(engine: Engine, model: keyof typeof mixers): Promise<number[]> {
     const data = { options: { vocabSize: 50, seqLen: 22, pairs: 4 }, examples: 160 };
     const open = openPoint(
-      checkPoint(parsePoint({ task: 'mqar', train: [data], test: [data], batch: 8, model, dModel: 16, positions: model === 'attention', mlp: 2, lr: 1e-2, modelOptions: options[model] })),
+      checkPoint(parsePoint({ task: 'mqar', train: [data], test: [data], batch: 8, model, dModel: 16, positions: model === 'attention', mlp: 2, lr: 1e-2, modelOptions: options[model] ?? {} })),
     );
     const executable = engine.compile(trainingProgram(open.model, open.model.parameters(rng(0).fork('model')), { weightDecay: 0.1 }));
     const fill = batcher(open.train[0].task, open.train[0].batch);
