@@ -24,7 +24,7 @@ const small = (model: keyof typeof mixers, more: object = {}) =>
       positions: model === 'attention',
       mlp: 2,
       lr: 1e-2,
-      modelOptions: ({ attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 } } as Partial<Record<typeof model, object>>)[model] ?? {},
+      modelOptions: ({ attention: { heads: 2 }, mamba1: { dState: 3 }, mamba2: { dState: 8, headDim: 8, chunk: 8 }, deltanet: { heads: 1 } } as Partial<Record<typeof model, object>>)[model] ?? {},
       ...more,
     }),
   );

@@ -5,6 +5,8 @@ import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import { deltaRuleGradientPortable, deltaRulePortable } from './portable.ts';
 import { named, sizesOf, type DeltaAttrs, type Sizes } from './sizes.ts';
+import { deltaRuleGradientWebgpu } from './webgpu-gradient.ts';
+import { deltaRuleWebgpu } from './webgpu.ts';
 import { deltaRuleGradientWork, deltaRuleWork } from './work.ts';
 
 /** Tokens in a chunk: products within chunks grow with it, and those with the state do not shrink. */
@@ -104,6 +106,7 @@ export const deltaRuleOp: FusedOp<DeltaAttrs> = {
     const [y, finalState] = lowering.outputs;
     launch(lowering, 'delta_rule', lowering.inputs, attrs, [y, finalState], forwardFloats);
   },
+  webgpu: deltaRuleWebgpu,
 };
 
 /** dy and the operands → the gradients of the operands. */
@@ -117,4 +120,5 @@ export const deltaRuleGradientOp: FusedOp<DeltaAttrs> = {
     const { q, k, v, a, g } = named(lowering.outputs, attrs);
     launch(lowering, 'delta_rule_gradient', inputs, attrs, [dy, q, k, v, a ?? 0, g ?? 0], gradientFloats);
   },
+  webgpu: deltaRuleGradientWebgpu,
 };

@@ -11,6 +11,9 @@
 import { tf, type Tensor } from '#engine/tf.ts';
 import { named, sizesOf, type DeltaAttrs, type Sizes } from './sizes.ts';
 
+/** Tokens in a chunk where every entry of a key decays by itself: pairs of tokens then have K numbers each. */
+const SHORT = 4;
+
 /** [B,L,H,n] ↔ [M,Q,n]. Tokens that fill the last chunk are zeros: they decay nothing, write nothing and ask for nothing. */
 function chunking({ B, L, H }: Sizes, chunk: number) {
   const Q = Math.min(chunk, L);
@@ -105,7 +108,7 @@ function chunkTerms(inputs: readonly Tensor[], attrs: DeltaAttrs) {
   const sizes = sizesOf(inputs);
   const { B, L, H } = sizes;
   const { q, k, v, a, g } = named(inputs, attrs);
-  const { cut, join, C, Q } = chunking(sizes, attrs.chunk);
+  const { cut, join, C, Q } = chunking(sizes, attrs.decay === 'vector' ? Math.min(attrs.chunk, SHORT) : attrs.chunk);
   const [Qs, Ks, Vs] = [cut(q), cut(k), cut(v)];
   const As = a && cut(a);
   const decays = decaysOf(cut(g === undefined ? tf.zeros([B, L, H, 1]) : tf.reshape(g, [B, L, H, -1])));
