@@ -8,7 +8,7 @@
  * rows q, one under the other: A and P, Ã and Q̃ (portable.ts) then come out of one product.
  */
 import { gemmBlock } from '../../engine/wasm/assembly/gemm.as';
-import { arg, exp1, exp4, madd, sum4 } from '../../engine/wasm/assembly/math.as';
+import { arg, exp1, exp4, madd, nmadd, sum4 } from '../../engine/wasm/assembly/math.as';
 
 @unmanaged
 export class Head {
@@ -123,10 +123,12 @@ export function loadRows(count: i32, n: i32, from: usize, fromStep: usize, to: u
     let at = to;
     let source = from;
     let left = n;
-    for (; left >= 4; left -= 4) {
-      v128.store(at, v128.load(source));
-      source += 16;
-      at += 16;
+    for (; left >= 8; left -= 8) {
+      const v0 = v128.load(source), v1 = v128.load(source, 16);
+      v128.store(at, v0);
+      v128.store(at, v1, 16);
+      source += 32;
+      at += 32;
     }
     for (; left > 0; left--) {
       store<f32>(at, load<f32>(source));
@@ -145,10 +147,12 @@ export function storeRows(count: i32, n: i32, from: usize, fromStep: usize, to: 
     let at = to;
     let source = from;
     let left = n;
-    for (; left >= 4; left -= 4) {
-      v128.store(at, v128.load(source));
-      source += 16;
-      at += 16;
+    for (; left >= 8; left -= 8) {
+      const v0 = v128.load(source), v1 = v128.load(source, 16);
+      v128.store(at, v0);
+      v128.store(at, v1, 16);
+      source += 32;
+      at += 32;
     }
     for (; left > 0; left--) {
       store<f32>(at, load<f32>(source));
@@ -299,27 +303,52 @@ function maskRow(by: usize, row: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(row + i, f32x4.mul(v128.load(by + i), v128.load(row + i)));
 }
 
+/** One step of a key's walk: to `toA` the product with a, then key ∘= decay, then to `toP` the product with q. */
+// @ts-ignore: decorator
+@inline
+function walkStep(key: usize, decay: usize, a: usize, q: usize, bytes: usize, toA: usize, toP: usize, erases: bool, asks: bool): void {
+  let a0 = f32x4.splat(0), a1 = f32x4.splat(0), p0 = f32x4.splat(0), p1 = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 32) {
+    let k0 = v128.load(key + i), k1 = v128.load(key + i, 16);
+    if (erases) {
+      a0 = madd(v128.load(a + i), k0, a0);
+      a1 = madd(v128.load(a + i, 16), k1, a1);
+    }
+    k0 = f32x4.mul(k0, v128.load(decay + i));
+    k1 = f32x4.mul(k1, v128.load(decay + i, 16));
+    v128.store(key + i, k0);
+    v128.store(key + i, k1, 16);
+    if (asks) {
+      p0 = madd(v128.load(q + i), k0, p0);
+      p1 = madd(v128.load(q + i, 16), k1, p1);
+    }
+  }
+  if (erases) store<f32>(toA, sum4(f32x4.add(a0, a1)));
+  if (asks) store<f32>(toP, sum4(f32x4.add(p0, p1)));
+}
+
 /** Scores where every entry of a key decays by itself: each key walks to the chunk's end and is read on its way. */
 function walkKeys(h: Head, asks: bool): void {
   const n = h.n;
-  const q = h.asked(h.raw, h.keyRow);
+  const bytes = h.keyRow;
+  const q = h.asked(h.raw, bytes);
   const p = h.asked(h.scores, h.scoreRow);
   for (let s = 0; s < n; s++) {
-    const key = h.written + <usize>s * h.keyRow;
+    const key = h.written + <usize>s * bytes;
     const column = <usize>s << 2;
-    scaleRow(1, h.keys + <usize>s * h.keyRow, key, h.keyRow);
+    scaleRow(1, h.keys + <usize>s * bytes, key, bytes);
     for (let t = 0; t <= s; t++) {
       const at = <usize>t * h.scoreRow + column;
       if (h.delta) store<f32>(h.scores + at, 0);
       if (asks) store<f32>(p + at, 0);
     }
-    if (asks) store<f32>(p + <usize>s * h.scoreRow + column, dotRow(q + <usize>s * h.keyRow, key, h.keyRow));
+    if (asks) store<f32>(p + <usize>s * h.scoreRow + column, dotRow(q + <usize>s * bytes, key, bytes));
     for (let t = s + 1; t < n; t++) {
-      const row = <usize>t * h.keyRow;
+      const row = <usize>t * bytes;
       const at = <usize>t * h.scoreRow + column;
-      if (h.delta) store<f32>(h.scores + at, dotRow(h.raw + row, key, h.keyRow));
-      multiplyRow(key, h.decays + row, key, h.keyRow);
-      if (asks) store<f32>(p + at, dotRow(q + row, key, h.keyRow));
+      if (!asks) walkStep(key, h.decays + row, h.raw + row, 0, bytes, h.scores + at, 0, h.delta, false);
+      else if (h.delta) walkStep(key, h.decays + row, h.raw + row, q + row, bytes, h.scores + at, p + at, true, true);
+      else walkStep(key, h.decays + row, 0, q + row, bytes, 0, p + at, false, true);
     }
   }
 }
@@ -332,10 +361,24 @@ export function solve(h: Head, recalled: usize, u: usize): void {
   loadRows(n, h.V, h.value(8), h.valueStep, u, h.valueRow);
   if (!h.delta) return;
   if (recalled) addRow(-1, recalled, u, <usize>n * h.valueRow);
-  for (let t = 1; t < n; t++) {
-    const row = u + <usize>t * h.valueRow;
-    const scores = h.scores + <usize>t * h.scoreRow;
-    for (let s = 0; s < t; s++) addRow(-load<f32>(scores + (<usize>s << 2)), u + <usize>s * h.valueRow, row, h.valueRow);
+  for (let t = 1; t < n; t++) subtractRows(t, h.scores + <usize>t * h.scoreRow, 4, u, h.valueRow, u + <usize>t * h.valueRow);
+}
+
+/** to −= Σ_s f_s row_s over `count` rows of `bytes`; factors lie `step` bytes apart. */
+export function subtractRows(count: i32, factors: usize, step: usize, rows: usize, bytes: usize, to: usize): void {
+  for (let i: usize = 0; i < bytes; i += 32) {
+    let v0 = v128.load(to + i), v1 = v128.load(to + i, 16);
+    let f = factors;
+    let row = rows + i;
+    for (let s = count; s > 0; s--) {
+      const factor = v128.load32_splat(f);
+      v0 = nmadd(factor, v128.load(row), v0);
+      v1 = nmadd(factor, v128.load(row, 16), v1);
+      f += step;
+      row += bytes;
+    }
+    v128.store(to + i, v0);
+    v128.store(to + i, v1, 16);
   }
 }
 

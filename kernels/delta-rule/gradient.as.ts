@@ -6,10 +6,10 @@
  *     d[A; P] = D Uᵀ        d[Ã; Q̃] = D Sᵀ        dK̃ = U Zᵀ        Z ← e^{G_Q} ∘ Z + [Ã; Q̃]ᵀ D
  */
 import { gemmBlock } from '../../engine/wasm/assembly/gemm.as';
-import { arg } from '../../engine/wasm/assembly/math.as';
+import { arg, madd } from '../../engine/wasm/assembly/math.as';
 import {
   addRow, advance, decayReaders, decayState, dotRow, fillRow, Head, loadRows, maskScores, multiplyRow, openHead, prepare, readersOf, scaleRow, solve,
-  storeRows, writersOf,
+  storeRows, subtractRows, writersOf,
 } from './chunk.as';
 
 /** Buffers of the way back, at the start of a head's free room. */
@@ -79,8 +79,8 @@ function chunkGradient(h: Head, w: Way, state: usize, u: usize, z: usize, isFirs
   if (!isLast) gemmBlock(n, Vp, Kp, 1, writersOf(h), Kp, 1, z, Vp, 1, w.du, Vp, true, spare);
   if (h.delta) {
     for (let s = n - 2; s >= 0; s--) {
-      const row = w.du + <usize>s * h.valueRow;
-      for (let t = s + 1; t < n; t++) addRow(-load<f32>(h.scores + <usize>t * h.scoreRow + (<usize>s << 2)), w.du + <usize>t * h.valueRow, row, h.valueRow);
+      const next = w.du + <usize>(s + 1) * h.valueRow;
+      subtractRows(n - 1 - s, h.scores + <usize>(s + 1) * h.scoreRow + (<usize>s << 2), h.scoreRow, next, h.valueRow, next - h.valueRow);
     }
     scaleRow(-1, w.du, w.d, <usize>n * h.valueRow);
   }
@@ -174,33 +174,54 @@ function gatesFromState(h: Head, w: Way): void {
   }
 }
 
+/**
+ * One step of a key's way back: `gradient` of the key at t + 1 becomes that at t, and what the reads of q_t and a_{t+1} give to their own gradients and to
+ * g_t is added. Rows at t; those of `decay`, a and da at t + 1. Without `later` there is no t + 1.
+ */
+// @ts-ignore: decorator
+@inline
+function backStep(
+  gradient: usize, key: usize, decay: usize, a: usize, da: usize, q: usize, dq: usize, dg: usize, bytes: usize, dA: f32, dP: f32, later: bool, erases: bool,
+): void {
+  const x = f32x4.splat(dA), p = f32x4.splat(dP);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const k = v128.load(key + i);
+    let z = v128.load(gradient + i);
+    if (later) z = f32x4.mul(z, v128.load(decay + i));
+    if (later && erases) {
+      z = madd(x, v128.load(a + i), z);
+      v128.store(da + i, madd(x, k, v128.load(da + i)));
+    }
+    z = madd(p, v128.load(q + i), z);
+    v128.store(gradient + i, z);
+    v128.store(dq + i, madd(p, k, v128.load(dq + i)));
+    v128.store(dg + i, madd(z, k, v128.load(dg + i)));
+  }
+}
+
 /** The way back through walkKeys: for each key, the gradient of what it has become, from the chunk's end to its own token. */
 function walkBack(h: Head, w: Way): void {
   const n = h.n;
-  const q = h.asked(h.raw, h.keyRow), dQ = h.asked(w.dReaders, h.keyRow);
+  const bytes = h.keyRow;
+  const q = h.asked(h.raw, bytes), dQ = h.asked(w.dReaders, bytes);
   const dP = h.asked(w.dScores, h.scoreRow);
   for (let s = 0; s < n; s++) {
     const column = <usize>s << 2;
-    const gradient = w.dKeys + <usize>s * h.keyRow;
-    scaleRow(1, h.keys + <usize>s * h.keyRow, w.walk + <usize>s * h.keyRow, h.keyRow);
-    for (let t = s + 1; t < n; t++) multiplyRow(w.walk + <usize>(t - 1) * h.keyRow, h.decays + <usize>t * h.keyRow, w.walk + <usize>t * h.keyRow, h.keyRow);
+    const gradient = w.dKeys + <usize>s * bytes;
+    scaleRow(1, h.keys + <usize>s * bytes, w.walk + <usize>s * bytes, bytes);
+    for (let t = s + 1; t < n; t++) multiplyRow(w.walk + <usize>(t - 1) * bytes, h.decays + <usize>t * bytes, w.walk + <usize>t * bytes, bytes);
     for (let t = n - 1; t >= s; t--) {
-      const row = <usize>t * h.keyRow;
+      const row = <usize>t * bytes;
+      const next = row + bytes;
       const key = w.walk + row;
-      if (t < n - 1) {
-        multiplyRow(gradient, h.decays + row + h.keyRow, gradient, h.keyRow);
-        if (h.delta) {
-          const dA = load<f32>(w.dScores + <usize>(t + 1) * h.scoreRow + column);
-          addRow(dA, h.raw + row + h.keyRow, gradient, h.keyRow);
-          addRow(dA, key, w.dReaders + row + h.keyRow, h.keyRow);
-        }
-      }
+      // a token's own decay does not reach its key
+      const dg = t > s ? w.dGates + row : h.walking;
       const dp = load<f32>(dP + <usize>t * h.scoreRow + column);
-      addRow(dp, q + row, gradient, h.keyRow);
-      addRow(dp, key, dQ + row, h.keyRow);
-      if (t > s) {
-        multiplyRow(gradient, key, h.walking, h.keyRow);
-        addRow(1, h.walking, w.dGates + row, h.keyRow);
+      if (t == n - 1) backStep(gradient, key, 0, 0, 0, q + row, dQ + row, dg, bytes, 0, dp, false, false);
+      else if (!h.delta) backStep(gradient, key, h.decays + next, 0, 0, q + row, dQ + row, dg, bytes, 0, dp, true, false);
+      else {
+        const dA = load<f32>(w.dScores + <usize>(t + 1) * h.scoreRow + column);
+        backStep(gradient, key, h.decays + next, h.raw + next, w.dReaders + next, q + row, dQ + row, dg, bytes, dA, dp, true, true);
       }
     }
   }
