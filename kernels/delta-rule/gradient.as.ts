@@ -7,10 +7,8 @@
  */
 import { gemmBlock } from '../../engine/wasm/assembly/gemm.as';
 import { arg, madd } from '../../engine/wasm/assembly/math.as';
-import {
-  addRow, advance, decayReaders, decayState, dotRow, fillRow, Head, loadRows, maskScores, multiplyRow, openHead, prepare, readersOf, scaleRow, solve,
-  storeRows, subtractRows, writersOf,
-} from './chunk.as';
+import { advance, decayReaders, decayState, Head, maskScores, openHead, prepare, readersOf, solve, writersOf } from './chunk.as';
+import { addRow, dotRow, fillRow, loadRows, multiplyRow, scaleRow, storeRows, subtractRows } from './rows.as';
 
 /** Buffers of the way back, at the start of a head's free room. */
 @unmanaged

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Engine, HostTensors } from '#engine/engine.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { openTfjs } from '#engine/tfjs/engine.ts';
 import { openWasm } from '#engine/wasm/engine.ts';
 import { forms, gpuForms, judge, type Case } from '../judge.ts';
 import { call, caseOf, decays, gpuCases, largeCases, operands, smallCases, variants, type CaseSizes } from './cases.ts';
+import { deltaRuleGradientOp, deltaRuleOp } from './op.ts';
+import { deltaRuleGradientWebgpu } from './webgpu-gradient.ts';
+import { deltaRuleWebgpu } from './webgpu.ts';
 
 const BAR = 2e-5;
 function check(name: string, ratios: Record<string, number>, bound = BAR): void {
@@ -67,6 +70,21 @@ describe('webgpu', () => {
       for (const { engine, bound } of all) check(test.name, await judge(engine, test), bound);
     });
   }
+
+  it('heads one after the other, where memory is short', async (context) => {
+    if (all.length === 0) context.skip('no GPU adapter');
+    const spies = [
+      vi.spyOn(deltaRuleOp, 'webgpu').mockImplementation((lowering, attrs) => deltaRuleWebgpu(lowering, attrs, 1)),
+      vi.spyOn(deltaRuleGradientOp, 'webgpu').mockImplementation((lowering, attrs) => deltaRuleGradientWebgpu(lowering, attrs, 1)),
+    ];
+    try {
+      const test = caseOf({ B: 2, L: 19, H: 2, K: 3, V: 2, chunk: 16, strength: 'ordinary', delta: true, decay: 'vector' });
+      check(test.name, await judge(all[0].engine, test));
+      for (const spy of spies) expect(spy).toHaveBeenCalled();
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  });
 
   it('what nobody reads is not needed for the rest', async (context) => {
     if (all.length === 0) context.skip('no GPU adapter');

@@ -1,7 +1,8 @@
 /** The delta rule in chunks: a task walks the chunks of one head, with the state in its scratch. Letters as in portable.ts. */
 import { gemmBlock } from '../../engine/wasm/assembly/gemm.as';
 import { arg } from '../../engine/wasm/assembly/math.as';
-import { advance, openHead, prepare, readersOf, solve, storeRows } from './chunk.as';
+import { advance, openHead, prepare, readersOf, solve } from './chunk.as';
+import { storeRows } from './rows.as';
 
 /**
  * args: as chunk.as.ts says, then 11 y or 0, 12 final state [B,H,K,V] or 0. A task for each (batch, head). scratch: see the lowering, `forwardFloats`.

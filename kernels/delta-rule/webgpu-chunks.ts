@@ -1,93 +1,12 @@
-/**
- * What the WGSL kernels of the delta rule share. Chunks of 16 tokens are made side by side; states are walked by a workgroup for some values of each
- * head. Letters as in portable.ts; W = T Ã, so that U = T V − W S needs no solving on the walk.
- *
- * Each chunk has a record of floats: P and T [16,16], W, Q̃ and K̃ [16,K], e^{G_Q} [K], U (before the walk T V) and dU [16,V]. Tokens after the last one
- * are zeros that decay nothing.
- */
-import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
+/** The delta rule's chunks as WGSL, side by side, and the walk over them with the states. */
+import type { Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { lines } from '#engine/webgpu/wgsl.ts';
-import { named, sizesOf, type DeltaAttrs, type Sizes } from './sizes.ts';
-
-/** Tokens in a chunk: a workgroup has an invocation for each pair of them. */
-export const Q = 16;
-export const SIZE = Q * Q;
-/** entries of keys at a time in workgroup memory */
-export const ENTRIES = 32;
-
-export interface Plan extends Sizes {
-  readonly attrs: DeltaAttrs;
-  readonly chunks: number;
-  /** floats of a record, and where its parts begin */
-  readonly record: number;
-  readonly at: Readonly<Record<'P' | 'T' | 'W' | 'asked' | 'keys' | 'across' | 'U' | 'dU', number>>;
-  /** values of a walking workgroup, and workgroups of a head */
-  readonly wide: number;
-  readonly parts: number;
-}
-
-/** Floats of a state that a walking workgroup may hold. */
-const STATE = 4096;
-
-export function planOf(inputs: readonly Operand[], attrs: DeltaAttrs): Plan {
-  const sizes = sizesOf(inputs);
-  const { L, K, V } = sizes;
-  const at = { P: 0, T: SIZE, W: 2 * SIZE, asked: 2 * SIZE + Q * K, keys: 2 * SIZE + 2 * Q * K, across: 2 * SIZE + 3 * Q * K, U: 2 * SIZE + (3 * Q + 1) * K, dU: 2 * SIZE + (3 * Q + 1) * K + Q * V };
-  const wide = Math.max(1, Math.min(V, 32, Math.floor(STATE / K)));
-  return { ...sizes, attrs, chunks: Math.ceil(L / Q), record: at.dU + Q * V, at, wide, parts: Math.ceil(V / wide) };
-}
-
-/** Declares where things are; `bound` are the operands that a kernel reads, by name. */
-export function places({ L, H, K, V, chunks, record, attrs }: Plan, bound: Readonly<Record<string, GpuBinding | undefined>>): string {
-  return lines(
-    `fn record_of(m: u32) -> u32 { return m * ${record}u; }`,
-    `fn exists(m: u32, t: u32) -> bool { return m % ${chunks}u * ${Q}u + t < ${L}u; }`,
-    // row of token t of chunk m, in operands [B,L,H,…]
-    `fn row_of(m: u32, t: u32) -> u32 {
-  let head = m / ${chunks}u;
-  return (head / ${H}u * ${L}u + m % ${chunks}u * ${Q}u + t) * ${H}u + head % ${H}u;
-}`,
-    ['q', 'k', 'a'].map((name) => (bound[name] === undefined ? '' : `fn ${name}_of(m: u32, t: u32, i: u32) -> f32 {
-  if (i >= ${K}u || !exists(m, t)) { return 0f; }
-  return ${name}[row_of(m, t) * ${K}u + i];
-}`)),
-    ['v', 'dy'].map((name) => (bound[name] === undefined ? '' : `fn ${name}_of(m: u32, t: u32, j: u32) -> f32 {
-  if (j >= ${V}u || !exists(m, t)) { return 0f; }
-  return ${name}[row_of(m, t) * ${V}u + j];
-}`)),
-    bound['g'] !== undefined && `fn decay_of(m: u32, t: u32, i: u32) -> f32 {
-  if (i >= ${K}u || !exists(m, t)) { return 1f; }
-  return exp(g[${attrs.decay === 'scalar' ? 'row_of(m, t)' : `row_of(m, t) * ${K}u + i`}]);
-}`,
-  );
-}
-
-/** `var<workgroup>` tables [16,ENTRIES] of a chunk's operands from entry i0 on, and `load_entries`, which fills them between barriers. */
-export function entryTables({ attrs: { delta, decay } }: Plan, asks: boolean): string {
-  const of = (name: string) => `    ${name}_at[e] = ${name}_of(m, e / ${ENTRIES}u, i0 + e % ${ENTRIES}u);`;
-  return lines(
-    [...(asks ? ['q'] : []), 'k', ...(delta ? ['a'] : []), ...(decay === 'none' ? [] : ['e'])].map((name) => `var<workgroup> ${name}_at: array<f32, ${Q * ENTRIES}>;`),
-    `fn load_entries(lane: u32, m: u32, i0: u32) {
-  workgroupBarrier();
-  for (var e = lane; e < ${Q * ENTRIES}u; e += ${SIZE}u) {`,
-    asks && of('q'), of('k'), delta && of('a'),
-    decay !== 'none' && `    e_at[e] = decay_of(m, e / ${ENTRIES}u, i0 + e % ${ENTRIES}u);`,
-    `  }
-  workgroupBarrier();
-}`,
-    `fn decay(t: u32, i: u32) -> f32 { return ${decay === 'none' ? '1f' : `e_at[t * ${ENTRIES}u + i]`}; }`,
-  );
-}
-
-export const main = (body: string): string => `@compute @workgroup_size(${SIZE}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let task = task_of(group);
-  if (task >= TASKS) { return; }
-${body}
-}`;
+import { named } from './sizes.ts';
+import { ENTRIES, entryTables, main, places, Q, SIZE, type Plan } from './webgpu-plan.ts';
 
 /** Makes the records, but for dU and, without delta, W, T and U. */
 export function makeChunks(lowering: WebgpuLowering, plan: Plan, inputs: readonly Operand[], records: Operand): void {
-  const { B, H, K, V, chunks, at, attrs: { delta, decay } } = plan;
+  const { heads, K, V, chunks, at, attrs: { delta, decay } } = plan;
   const { q, k, v, a, g } = named(inputs, plan.attrs);
   const bound = { q, k, ...(a && { a, v }), ...(g && { g }) };
   const between = `      var d = 1f;
@@ -95,7 +14,7 @@ export function makeChunks(lowering: WebgpuLowering, plan: Plan, inputs: readonl
   lowering.dispatch({
     name: 'delta_rule_chunks',
     bindings: { ...bound, records },
-    tasks: B * H * chunks,
+    tasks: heads * chunks,
     code: lines(
       places(plan, bound),
       entryTables(plan, true),
@@ -172,12 +91,12 @@ export function makeChunks(lowering: WebgpuLowering, plan: Plan, inputs: readonl
 export function walkStates(
   lowering: WebgpuLowering, plan: Plan, inputs: readonly Operand[], records: Operand, { y, last, states }: { y?: Operand | undefined; last?: Operand | undefined; states?: Operand },
 ): void {
-  const { B, H, K, V, chunks, wide, parts, at, attrs: { delta, decay } } = plan;
+  const { heads, first, K, V, chunks, wide, parts, at, attrs: { delta, decay } } = plan;
   const bound = delta ? {} : { v: named(inputs, plan.attrs).v };
   lowering.dispatch({
     name: 'delta_rule_states',
     bindings: { ...bound, records, ...(y && { y }), ...(last && { last }), ...(states && { states }) },
-    tasks: B * H * parts,
+    tasks: heads * parts,
     code: lines(
       places(plan, bound),
       `var<workgroup> state: array<f32, ${K * wide}>;
@@ -226,7 +145,7 @@ var<workgroup> u_at: array<f32, ${Q * wide}>;`,
         last && `  workgroupBarrier();
   for (var e = lane; e < ${K * wide}u; e += ${SIZE}u) {
     let j = j0 + e % ${wide}u;
-    if (j < ${V}u) { last[(task / ${parts}u * ${K}u + e / ${wide}u) * ${V}u + j] = state[e]; }
+    if (j < ${V}u) { last[((${first}u + task / ${parts}u) * ${K}u + e / ${wide}u) * ${V}u + j] = state[e]; }
   }`,
       )),
     ),

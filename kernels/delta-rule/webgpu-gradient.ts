@@ -1,19 +1,20 @@
 /**
  * The gradients of the delta rule as WGSL: the records and states of the forward pass, a walk back with Z, the gradient of the state after a chunk, and
- * then all chunks side by side. Letters as in portable.ts and webgpu-chunks.ts.
+ * then all chunks side by side. Letters as in portable.ts and webgpu-plan.ts.
  */
 import type { GpuBinding, Operand, WebgpuLowering } from '#engine/fused-op.ts';
 import { lines } from '#engine/webgpu/wgsl.ts';
 import { named, type DeltaAttrs } from './sizes.ts';
-import { ENTRIES, entryTables, main, makeChunks, places, planOf, Q, SIZE, walkStates, type Plan } from './webgpu-chunks.ts';
+import { makeChunks, walkStates } from './webgpu-chunks.ts';
+import { ENTRIES, entryTables, main, places, plansOf, Q, SIZE, type Plan } from './webgpu-plan.ts';
 
 /** dU = Pᵀ dY + K̃ Z into the records and Z beside the states; Z ← e^{G_Q} ∘ Z + Q̃ᵀ dY − Wᵀ dU. */
 function walkBack(lowering: WebgpuLowering, plan: Plan, dy: Operand, records: Operand, states: Operand): void {
-  const { B, H, K, V, chunks, wide, parts, at, attrs: { delta, decay } } = plan;
+  const { heads, K, V, chunks, wide, parts, at, attrs: { delta, decay } } = plan;
   lowering.dispatch({
     name: 'delta_rule_gradient_states',
     bindings: { dy, records, states },
-    tasks: B * H * parts,
+    tasks: heads * parts,
     code: lines(
       places(plan, { dy }),
       `var<workgroup> z: array<f32, ${K * wide}>;
@@ -62,7 +63,7 @@ var<workgroup> du_at: array<f32, ${Q * wide}>;`,
 
 /** The gradients of a chunk's operands, by its states, Z, U and dU. */
 function chunkGradients(lowering: WebgpuLowering, plan: Plan, dy: Operand, inputs: readonly Operand[], records: Operand, states: Operand): void {
-  const { B, H, K, V, chunks, at, attrs } = plan;
+  const { heads, K, V, chunks, at, attrs } = plan;
   const { delta, decay } = attrs;
   const { q, k, a, g } = named(inputs, attrs);
   const out = named(lowering.outputs, attrs);
@@ -138,7 +139,7 @@ function chunkGradients(lowering: WebgpuLowering, plan: Plan, dy: Operand, input
   lowering.dispatch({
     name: 'delta_rule_gradient_chunks',
     bindings: { ...bound, records, states, ...outputs },
-    tasks: B * H * chunks,
+    tasks: heads * chunks,
     code: lines(
       places(plan, bound),
       entryTables(plan, true),
@@ -226,14 +227,16 @@ var<workgroup> dp: array<f32, ${SIZE}>;`,
   });
 }
 
-export function deltaRuleGradientWebgpu(lowering: WebgpuLowering, attrs: DeltaAttrs): void {
+export function deltaRuleGradientWebgpu(lowering: WebgpuLowering, attrs: DeltaAttrs, room?: number): void {
   const [dy, ...inputs] = lowering.inputs;
-  const plan = planOf(inputs, attrs);
-  const { B, H, K, V, chunks, record } = plan;
-  const records = lowering.buffer(B * H * chunks, record);
-  const states = lowering.buffer(B * H * chunks, 2, K, V);
-  makeChunks(lowering, plan, inputs, records);
-  walkStates(lowering, plan, inputs, records, { states });
-  walkBack(lowering, plan, dy, records, states);
-  chunkGradients(lowering, plan, dy, inputs, records, states);
+  const plans = plansOf(inputs, attrs, 2, room);
+  const { heads, K, V, chunks, record } = plans[0];
+  const records = lowering.buffer(heads * chunks, record);
+  const states = lowering.buffer(heads * chunks, 2, K, V);
+  for (const plan of plans) {
+    makeChunks(lowering, plan, inputs, records);
+    walkStates(lowering, plan, inputs, records, { states });
+    walkBack(lowering, plan, dy, records, states);
+    chunkGradients(lowering, plan, dy, inputs, records, states);
+  }
 }
