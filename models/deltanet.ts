@@ -18,7 +18,7 @@ import { constant, linear, uniform } from './initializers.ts';
 import { deltaRuleStep, l2Normalized } from './matrix-state.ts';
 import { defineMixer, type Tensors } from './mixer.ts';
 import { project } from './projection.ts';
-import { shortConvolution, shortConvolutionStep } from './short-convolution.ts';
+import { shortConvolutions, shortConvolutionsStep } from './short-convolution.ts';
 
 const names = ['q', 'k', 'v'] as const;
 
@@ -34,11 +34,11 @@ export const deltanet = defineMixer({
   open({ heads: H, convSize: W, allowNegativeEigenvalues }, { dModel: D, layers }) {
     if (D % H !== 0) throw new RecallbenchError('E_SIZE', `model deltanet: ${H} heads do not divide dModel ${D}. Choose a divisor of ${D}.`);
     const K = D / H;
-    /** q, k, v before convolutions, and β, of rows [T, D] */
-    const projected = (params: Tensors, x: Tensor): [Tensor[], Tensor] => {
-      const [b] = project(x, params['b_proj.weight'], [H]);
-      const beta = tf.sigmoid(b);
-      return [names.map((name) => project(x, params[`${name}_proj.weight`], [D])[0]), allowNegativeEigenvalues ? tf.mul(beta, 2) : beta];
+    /** β and, before convolutions, q, k, v of rows [T, D] */
+    const projected = (params: Tensors, x: Tensor) => {
+      const to = (name: string, width: number) => project(x, params[`${name}_proj.weight`], [width])[0];
+      const beta = tf.sigmoid(to('b', H));
+      return { beta: allowNegativeEigenvalues ? tf.mul(beta, 2) : beta, q: to('q', D), k: to('k', D), v: to('v', D) };
     };
     /** q, the key that reads and the key that writes, from what the convolutions gave [..., H, K], beta [..., H] */
     const keys = (q: Tensor, k: Tensor, beta: Tensor) => {
@@ -58,13 +58,12 @@ export const deltanet = defineMixer({
       }),
       apply(params, x) {
         const [B, L] = x.shape;
-        const [before, beta] = projected(params, tf.reshape(x, [B * L, D]));
-        const [q, k, v] = before.map((t, i) => {
-          const [y] = shortConvolution([tf.reshape(t, [B, L, D])], params[`${names[i]}_conv1d.weight`], tf.zeros([D]));
-          return tf.reshape(y, [B, L, H, K]);
-        });
-        const { q: query, k: key, a } = keys(q, k, tf.reshape(beta, [B, L, H]));
-        const { y } = deltaRule(query, key, v, { a });
+        const { beta, ...before } = projected(params, tf.reshape(x, [B * L, D]));
+        const sequence = (t: Tensor) => tf.reshape(t, [B, L, D]);
+        const { q, k, v } = shortConvolutions(params, { q: sequence(before.q), k: sequence(before.k), v: sequence(before.v) });
+        const heads = (t: Tensor) => tf.reshape(t, [B, L, H, K]);
+        const all = keys(heads(q), heads(k), tf.reshape(beta, [B, L, H]));
+        const { y } = deltaRule(all.q, all.k, heads(v), { a: all.a });
         return tf.reshape(output(params, tf.reshape(y, [B * L, H, K])), [B, L, D]);
       },
       stateBytes: () => 4 * (D * K + 3 * D * (W - 1)),
@@ -74,14 +73,10 @@ export const deltanet = defineMixer({
       }),
       step(params, state, x) {
         const [B] = x.shape;
-        const [before, beta] = projected(params, x);
-        const next: Tensors = {};
-        const [q, k, v] = before.map((t, i) => {
-          const [[buffer], [y]] = shortConvolutionStep([state[`conv.${names[i]}`]], [t], params[`${names[i]}_conv1d.weight`], tf.zeros([D]));
-          next[`conv.${names[i]}`] = buffer;
-          return tf.reshape(y, [B, H, K]);
-        });
-        const [recurrent, y] = deltaRuleStep(state['recurrent'], { ...keys(q, k, beta), v });
+        const { beta, ...before } = projected(params, x);
+        const [next, { q, k, v }] = shortConvolutionsStep(params, state, before);
+        const heads = (t: Tensor) => tf.reshape(t, [B, H, K]);
+        const [recurrent, y] = deltaRuleStep(state['recurrent'], { ...keys(heads(q), heads(k), beta), v: heads(v) });
         return [{ ...next, recurrent }, output(params, y)];
       },
     };

@@ -19,7 +19,7 @@ import { constant, linear, stepSizeBias, undecayed, uniform } from './initialize
 import { deltaRuleStep, l2Normalized } from './matrix-state.ts';
 import { defineMixer, type Parameter, type Tensors } from './mixer.ts';
 import { project } from './projection.ts';
-import { shortConvolution, shortConvolutionStep, silu } from './short-convolution.ts';
+import { shortConvolutions, shortConvolutionsStep, silu } from './short-convolution.ts';
 
 /** A_log [H] = ln A with A ~ U(0, 16). */
 function decayRates(stream: Stream, H: number): Parameter {
@@ -46,12 +46,12 @@ export const gatedDeltanet = defineMixer({
     const K = headDim === 'auto' ? Math.max(1, Math.round((0.75 * D) / H)) : headDim;
     const V = expandV * K;
     const widths = { q: H * K, k: H * K, v: H * V };
-    /** of rows [T, D]: q, k, v before convolutions, and β, g [T, H], and the gate */
+    /** of rows [T, D]: β, g [T, H], the gate, and q, k, v before convolutions */
     const projected = (params: Tensors, x: Tensor) => {
       const to = (name: string, width: number) => project(x, params[`${name}.weight`], [width])[0];
       const beta = tf.sigmoid(to('b_proj', H));
       return {
-        before: names.map((name) => to(`${name}_proj`, widths[name])),
+        before: { q: to('q_proj', widths.q), k: to('k_proj', widths.k), v: to('v_proj', widths.v) },
         beta: allowNegativeEigenvalues ? tf.mul(beta, 2) : beta,
         g: tf.mul(tf.softplus(tf.add(to('a_proj', H), params['dt_bias'])), tf.neg(tf.exp(params['A_log']))),
         gate: to('g_proj', H * V),
@@ -83,14 +83,12 @@ export const gatedDeltanet = defineMixer({
       apply(params, x) {
         const [B, L] = x.shape;
         const { before, beta, g, gate } = projected(params, tf.reshape(x, [B * L, D]));
-        const [q, k, v] = before.map((t, i) => {
-          const width = widths[names[i]];
-          const [y] = shortConvolution([tf.reshape(t, [B, L, width])], params[`${names[i]}_conv1d.weight`], tf.zeros([width]));
-          return tf.reshape(y, [B, L, H, -1]);
-        });
+        const sequence = (t: Tensor) => tf.reshape(t, [B, L, -1]);
+        const { q, k, v } = shortConvolutions(params, { q: sequence(before.q), k: sequence(before.k), v: sequence(before.v) });
+        const heads = (t: Tensor) => tf.reshape(t, [B, L, H, -1]);
         const perHead = tf.reshape(g, [B, L, H]);
-        const { q: query, k: key, a } = keys(q, k, tf.reshape(beta, [B, L, H]), tf.exp(perHead));
-        const { y } = deltaRule(query, key, v, { a, g: perHead });
+        const all = keys(heads(q), heads(k), tf.reshape(beta, [B, L, H]), tf.exp(perHead));
+        const { y } = deltaRule(all.q, all.k, heads(v), { a: all.a, g: perHead });
         return tf.reshape(output(params, tf.reshape(y, [B * L, H, V]), gate), [B, L, D]);
       },
       stateBytes: () => 4 * (H * K * V + (2 * H * K + H * V) * (W - 1)),
@@ -101,15 +99,10 @@ export const gatedDeltanet = defineMixer({
       step(params, state, x) {
         const [B] = x.shape;
         const { before, beta, g, gate } = projected(params, x);
-        const next: Tensors = {};
-        const [q, k, v] = before.map((t, i) => {
-          const width = widths[names[i]];
-          const [[buffer], [y]] = shortConvolutionStep([state[`conv.${names[i]}`]], [t], params[`${names[i]}_conv1d.weight`], tf.zeros([width]));
-          next[`conv.${names[i]}`] = buffer;
-          return tf.reshape(y, [B, H, -1]);
-        });
+        const [next, { q, k, v }] = shortConvolutionsStep(params, state, before);
+        const heads = (t: Tensor) => tf.reshape(t, [B, H, -1]);
         const decay = tf.exp(g);
-        const [recurrent, y] = deltaRuleStep(state['recurrent'], { ...keys(q, k, beta, decay), v, decay: tf.expandDims(decay, -1) });
+        const [recurrent, y] = deltaRuleStep(state['recurrent'], { ...keys(heads(q), heads(k), beta, decay), v: heads(v), decay: tf.expandDims(decay, -1) });
         return [{ ...next, recurrent }, output(params, y, gate)];
       },
     };
