@@ -31,7 +31,8 @@ function recallBatch(seed: number): HostTensors {
 }
 
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
-  const options = mixer.name === 'attention' ? {} : { dState: 4 };
+  // keys of a width that tells eight tokens apart
+  const options = ({ mamba1: { dState: 4 }, mamba2: { dState: 4 }, 'gated-deltanet': { headDim: 8 } } as Partial<Record<typeof mixer.name, object>>)[mixer.name] ?? {};
   return buildLanguageModel({ vocabSize: 8, maxLength: L, dModel: 8, layers: 2, mlp: 0, positions: mixer.name === 'attention', mixer, options });
 }
 

@@ -9,8 +9,9 @@ export function makeChunks(lowering: WebgpuLowering, plan: Plan, inputs: readonl
   const { heads, K, V, chunks, at, attrs: { delta, decay } } = plan;
   const { q, k, v, a, g } = named(inputs, plan.attrs);
   const bound = { q, k, ...(a && { a, v }), ...(g && { g }) };
-  const between = `      var d = 1f;
-      for (var r = s + 1u; r < t; r++) { d *= decay(r, i); }`;
+  /** d, the decay of entry i between s and the token before t */
+  const between = (i: string) => `      var d = 1f;
+      for (var r = s + 1u; r < t; r++) { d *= decay(r, ${i}); }`;
   lowering.dispatch({
     name: 'delta_rule_chunks',
     bindings: { ...bound, records },
@@ -28,15 +29,12 @@ export function makeChunks(lowering: WebgpuLowering, plan: Plan, inputs: readonl
         `  for (var i0 = 0u; i0 < ${K}u; i0 += ${ENTRIES}u) {
     load_entries(lane, task, i0);
     if (s <= t) {`,
-        decay === 'scalar' && lines('      let i = 0u;', between),
-        `      for (var ${decay === 'scalar' ? 'j' : 'i'} = 0u; ${decay === 'scalar' ? 'j' : 'i'} < ${ENTRIES}u; ${decay === 'scalar' ? 'j' : 'i'}++) {`,
-        decay === 'scalar' && '      let at = j;',
-        decay !== 'scalar' && '      let at = i;',
-        decay === 'vector' && between,
-        decay === 'none' && '      let d = 1f;',
-        `      let key = k_at[s * ${ENTRIES}u + at];`,
-        delta && `      x += select(0f, a_at[t * ${ENTRIES}u + at] * key * d, s < t);`,
-        `      p += q_at[t * ${ENTRIES}u + at] * key * ${decay === 'none' ? 'd' : 'select(d, d * decay(t, i), s < t)'};
+        decay !== 'vector' && between('0u'),
+        `      for (var i = 0u; i < ${ENTRIES}u; i++) {`,
+        decay === 'vector' && between('i'),
+        `      let key = k_at[s * ${ENTRIES}u + i] * d;`,
+        delta && `      x += select(0f, a_at[t * ${ENTRIES}u + i] * key, s < t);`,
+        `      p += q_at[t * ${ENTRIES}u + i] * key * select(1f, decay(t, i), s < t);
       }
     }
     for (var e = lane; e < ${Q * ENTRIES}u; e += ${SIZE}u) {
