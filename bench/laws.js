@@ -10,6 +10,7 @@ import { gpuForms, judge } from '../dist/kernels/judge.js';
 import { cases as adamw } from '../dist/kernels/adamw/cases.js';
 import { cases as attention } from '../dist/kernels/causal-attention/cases.js';
 import { cases as conv } from '../dist/kernels/causal-conv/cases.js';
+import { cases as deltaRule } from '../dist/kernels/delta-rule/cases.js';
 import { cases as embedding } from '../dist/kernels/embedding/cases.js';
 import { cases as head } from '../dist/kernels/labelled-cross-entropy/cases.js';
 import { cases as longConv } from '../dist/kernels/long-conv/cases.js';
@@ -18,7 +19,7 @@ import { cases as scan, tiledCases as longScans } from '../dist/kernels/selectiv
 import { cases as ssd } from '../dist/kernels/ssd/cases.js';
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });
-const ops = { adamw, 'causal-attention': attention, 'causal-conv': conv, embedding, 'labelled-cross-entropy': head, 'long-conv': longConv, 'rms-norm': norms, 'selective-scan': [...scan, ...longScans], ssd };
+const ops = { adamw, 'causal-attention': attention, 'causal-conv': conv, 'delta-rule': deltaRule, embedding, 'labelled-cross-entropy': head, 'long-conv': longConv, 'rms-norm': norms, 'selective-scan': [...scan, ...longScans], ssd };
 const forms = await gpuForms();
 if (forms.length === 0) {
   process.stderr.write('no WebGPU adapter\n');

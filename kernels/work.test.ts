@@ -7,6 +7,7 @@ import { countedCases as adamW } from './adamw/counted.ts';
 import { countedCases as cachedAttention } from './cached-attention/counted.ts';
 import { countedCases as attention } from './causal-attention/counted.ts';
 import { countedCases as conv } from './causal-conv/counted.ts';
+import { countedCases as deltaRule } from './delta-rule/counted.ts';
 import { countedCases as embedding } from './embedding/counted.ts';
 import { rmsRatio } from './judge.ts';
 import { countedCases as crossEntropy } from './labelled-cross-entropy/counted.ts';
@@ -25,7 +26,7 @@ function captured({ op, attrs, inputs, used }: CountedCase) {
   }, specs);
 }
 
-describe.each(Object.entries({ adamW, attention, cachedAttention, conv, crossEntropy, embedding, longConv, norm, scan, ssd }))('%s', (_, cases) => {
+describe.each(Object.entries({ adamW, attention, cachedAttention, conv, crossEntropy, deltaRule, embedding, longConv, norm, scan, ssd }))('%s', (_, cases) => {
   it.each(cases.map((test) => [test.name, test] as const))('%s', (_name, test) => {
     const { work, outputs } = tallied(test);
     const expected = test.oracle(test.inputs.map(({ shape, data }) => ({ shape, data: Float64Array.from(data) })));

@@ -44,3 +44,22 @@ export function stepSizeBias(stream: Stream, n: number): Parameter {
 export function undecayed(parameter: Parameter): Parameter {
   return { ...parameter, noDecay: true };
 }
+
+/** gain times a matrix [rows, columns] whose shorter side is orthonormal: Gram-Schmidt of standard normal vectors. */
+export function orthogonal(stream: Stream, gain: number, rows: number, columns: number): Parameter {
+  const [count, length] = [Math.min(rows, columns), Math.max(rows, columns)];
+  const vectors: Float64Array[] = [];
+  for (let i = 0; i < count; i++) {
+    const v = Float64Array.from({ length }, () => stream.normal());
+    for (const u of vectors) {
+      const along = v.reduce((sum, x, j) => sum + x * u[j], 0);
+      u.forEach((x, j) => (v[j] -= along * x));
+    }
+    const size = Math.hypot(...v);
+    vectors.push(v.map((x) => x / size));
+  }
+  return { shape: [rows, columns], data: Float32Array.from({ length: rows * columns }, (_, at) => {
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    return gain * (rows <= columns ? vectors[row][column] : vectors[column][row]);
+  }) };
+}

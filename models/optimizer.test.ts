@@ -31,7 +31,7 @@ function recallBatch(seed: number): HostTensors {
 }
 
 /** options of mixers that have no dState: small ones, or such that a mixer of short reach sees the pairs */
-const chosen: Partial<Record<keyof typeof mixers, object>> = { based: { featureDim: 2 }, 'gated-conv': { kernel: L } };
+const chosen: Partial<Record<keyof typeof mixers, object>> = { based: { featureDim: 2 }, 'gated-conv': { kernel: L }, 'gated-deltanet': { headDim: 8 } };
 
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
   const options = mixer.options.some(({ name }) => name === 'dState') ? { dState: 4 } : (chosen[mixer.name] ?? {});

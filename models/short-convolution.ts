@@ -1,6 +1,7 @@
 /** The causal depthwise convolution in front of a mixer's core, with SiLU or nothing after it, over a whole sequence and one token at a time. */
 import { tf, type Tensor } from '#engine/tf.ts';
 import { causalConv } from '#kernels/causal-conv/op.ts';
+import type { Tensors } from './mixer.ts';
 import { rows } from './projection.ts';
 
 /** The weight of part i, [C, 1, W] as the reference stores it → [size, W]. */
@@ -39,6 +40,23 @@ export function shortConvolutionStep(
     outputs.push(activation === 'silu' ? silu(y) : y);
   });
   return [next, outputs];
+}
+
+/** SiLU(conv(x)) of inputs [B, L, size] by name, each with a weight `<name>_conv1d.weight` [size, 1, W] of its own and no bias. */
+export function shortConvolutions<N extends string>(params: Tensors, inputs: Readonly<Record<N, Tensor>>): Record<N, Tensor> {
+  const outputs = Object.entries<Tensor>(inputs).map(([name, x]) => [name, shortConvolution([x], params[`${name}_conv1d.weight`], tf.zeros([x.shape[2]!]))[0]]);
+  return Object.fromEntries(outputs) as Record<N, Tensor>;
+}
+
+/** One token of the same: the inputs before it are `conv.<name>` of the state. → [those of the next state, SiLU(conv(x)) [B, size]]. */
+export function shortConvolutionsStep<N extends string>(params: Tensors, state: Tensors, inputs: Readonly<Record<N, Tensor>>): [Tensors, Record<N, Tensor>] {
+  const next: Tensors = {};
+  const outputs = Object.entries<Tensor>(inputs).map(([name, x]) => {
+    const [[buffer], [y]] = shortConvolutionStep([state[`conv.${name}`]], [x], params[`${name}_conv1d.weight`], tf.zeros([x.shape[1]!]));
+    next[`conv.${name}`] = buffer;
+    return [name, y];
+  });
+  return [next, Object.fromEntries(outputs) as Record<N, Tensor>];
 }
 
 /** x · sigmoid(x). */
