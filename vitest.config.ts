@@ -18,8 +18,9 @@ export default defineConfig({
     maxWorkers: 2,
     include: ['**/*.test.ts'],
     exclude: ['node_modules/**', 'dist/**'],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // a law trains on a software adapter: seconds on a quiet machine, minutes on a busy one
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 });

@@ -194,7 +194,7 @@ describe.concurrent('wrong input ends with 2, names what is wrong, and touches n
     ['unknown section', ['list', 'task'], /^E_NAME: unknown section "task"\. Did you mean "tasks"\?/],
     ['unknown task', ['data', 'mqr'], /^E_NAME: unknown task "mqr"\. Did you mean "mqar"\?/],
     ['unknown task of train', ['train', '--task', 'mqra', '--model', 'mamba2'], /^E_NAME: unknown task "mqra"\. Did you mean "mqar"\?/],
-    ['unknown model', ['train', ...tiny, '--model', 'mamba3'], /^E_NAME: unknown model "mamba3"\. Did you mean "mamba/],
+    ['unknown model', ['train', ...tiny, '--model', 'mamba9'], /^E_NAME: unknown model "mamba9"\. Did you mean "mamba/],
     ['unknown engine', ['train', ...tiny, '--model', 'mamba2', '--engine', 'wsm'], /^E_NAME: unknown engine "wsm"\. Did you mean "wasm"\?/],
     ['mixed precision on a CPU', ['train', ...tiny, '--model', 'mamba2', '--engine', 'wasm', '--precision', 'mixed'], /^E_CONFIG: engine wasm computes in fp32 only.*Remedy/],
     ['unknown precision', ['train', ...tiny, '--model', 'mamba2', '--precision', 'fp23'], /^E_CONFIG: .*fp32/],

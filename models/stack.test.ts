@@ -24,7 +24,7 @@ test('a pattern: equal models have equal names, options by mixer, looks of the f
 });
 
 test('what is wrong is named, with the nearest that is right', () => {
-  expect(() => openStack('mamba3*2,attention', {}, 3)).toThrow('E_NAME: unknown model "mamba3". Did you mean "mamba1"?');
+  expect(() => openStack('mamba9*2,attention', {}, 3)).toThrow('E_NAME: unknown model "mamba9". Did you mean "mamba1"?');
   expect(() => openStack('mamba2*0,attention', {}, 2)).toThrow('E_CONFIG: model "mamba2*0,attention": "mamba2*0" is neither a mixer nor mixer*times');
   expect(() => openStack('mamba2,', {}, 2)).toThrow('E_CONFIG: model "mamba2,": "" is neither');
   expect(() => openStack('mamba2*5,attention', {}, 8)).toThrow('E_SIZE: model "mamba2*5,attention" is a round of 6 layers, and whole rounds do not make 8 layers. Nearest: 6 or 12 layers.');
