@@ -1,6 +1,6 @@
 /**
  * The gradients of the delta rule: a task walks the chunks of one head forwards, keeping the states before them and what was written, and then
- * backwards with Z, the gradient of the state after a chunk. Letters as in portable.ts; − before a row of a means that du enters A's gradients so.
+ * backwards with Z, the gradient of the state after a chunk. Letters as in portable.ts.
  *
  *     dU = Pᵀ dY + K̃ Z      dV = (I + A)⁻ᵀ dU      D = [−dV; dY]
  *     d[A; P] = D Uᵀ        d[Ã; Q̃] = D Sᵀ        dK̃ = U Zᵀ        Z ← e^{G_Q} ∘ Z + [Ã; Q̃]ᵀ D
