@@ -1,7 +1,14 @@
 /** How the inner channels of a state space model are cut into heads. */
+import { z } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 
-export const DEFAULT_HEAD_DIM = 64;
+const DEFAULT_HEAD_DIM = 64;
+
+/** The option `headDim`. */
+export const headDimOption = z
+  .union([z.literal('auto'), z.int().positive()])
+  .default('auto')
+  .describe(`channels per head: a number, or auto for ${DEFAULT_HEAD_DIM} or the next smaller that fits the width`);
 
 /** Head dims that cut E channels into heads, and the heads into G equal groups; ascending. */
 function legalHeadDims(E: number, G: number): number[] {

@@ -16,7 +16,7 @@ import type { Stream } from '#core/random.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { gatedRmsNorm } from '#kernels/rms-norm/op.ts';
 import { ssd } from '#kernels/ssd/op.ts';
-import { DEFAULT_HEAD_DIM, headDimOf } from './head-dim.ts';
+import { headDimOf, headDimOption } from './head-dim.ts';
 import { constant, linear, stepSizeBias, undecayed, uniform } from './initializers.ts';
 import { defineMixer, type Parameter } from './mixer.ts';
 import { project } from './projection.ts';
@@ -33,10 +33,7 @@ export const mamba2 = defineMixer({
   appearance: { label: 'Mamba-2', order: 20, color: '#009E73', marker: 'rect' },
   config: z.strictObject({
     dState: z.int().positive().default(128).describe('state size N of each channel'),
-    headDim: z
-      .union([z.literal('auto'), z.int().positive()])
-      .default('auto')
-      .describe(`channels per head: a number, or auto for ${DEFAULT_HEAD_DIM} or the next smaller that fits the width`),
+    headDim: headDimOption,
     nGroups: z.int().positive().default(1).describe('groups of heads that share B and C'),
     dConv: z.int().positive().default(4).describe('width of the short convolution'),
     expand: z.int().positive().default(2).describe('inner width as a multiple of dModel'),

@@ -21,7 +21,7 @@ import { RecallbenchError } from '#core/errors.ts';
 import { tf, type Tensor } from '#engine/tf.ts';
 import { rmsNorm } from '#kernels/rms-norm/op.ts';
 import { ssd } from '#kernels/ssd/op.ts';
-import { DEFAULT_HEAD_DIM, headDimOf } from './head-dim.ts';
+import { headDimOf, headDimOption } from './head-dim.ts';
 import { constant, linear, stepSizeBias, undecayed } from './initializers.ts';
 import { defineMixer } from './mixer.ts';
 import { project } from './projection.ts';
@@ -37,10 +37,7 @@ export const mamba3 = defineMixer({
   appearance: { label: 'Mamba-3', order: 22, color: '#117733', marker: 'star' },
   config: z.strictObject({
     dState: z.int().positive().default(128).describe('state size N of each channel'),
-    headDim: z
-      .union([z.literal('auto'), z.int().positive()])
-      .default('auto')
-      .describe(`channels per head: a number, or auto for ${DEFAULT_HEAD_DIM} or the next smaller that fits the width`),
+    headDim: headDimOption,
     nGroups: z.int().positive().default(1).describe('groups of heads that share B and C'),
     expand: z.int().positive().default(2).describe('inner width as a multiple of dModel'),
     ropeFraction: z.union([z.literal(0.5), z.literal(1)]).default(0.5).describe('share of the state that turns'),
