@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { gpuForms, judge } from '../dist/kernels/judge.js';
 import { cases as adamw } from '../dist/kernels/adamw/cases.js';
-import { cases as attention } from '../dist/kernels/causal-attention/cases.js';
+import { gpuCases as attention } from '../dist/kernels/causal-attention/cases.js';
 import { cases as conv } from '../dist/kernels/causal-conv/cases.js';
 import { cases as deltaRule } from '../dist/kernels/delta-rule/cases.js';
 import { cases as embedding } from '../dist/kernels/embedding/cases.js';

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rng } from '#core/random.ts';
 import type { Engine, HostTensors } from '#engine/engine.ts';
-import { openTfjs } from '#engine/tfjs/engine.ts';
+import { openWasm } from '#engine/wasm/engine.ts';
 import { mixers } from './index.ts';
 import { buildLanguageModel } from './language-model.ts';
 import { adamWHyper, trainingProgram } from './optimizer.ts';
@@ -31,7 +31,7 @@ function recallBatch(seed: number): HostTensors {
 }
 
 /** options of mixers that have no dState: small ones, or such that a mixer of short reach sees the pairs */
-const chosen: Partial<Record<keyof typeof mixers, object>> = { based: { featureDim: 2 }, 'gated-conv': { kernel: L }, 'gated-deltanet': { headDim: 8 } };
+const chosen: Partial<Record<keyof typeof mixers, object>> = { based: { featureDim: 2 }, 'gated-conv': { kernel: L }, 'gated-deltanet': { headDim: 8 }, gla: { convSize: 4 } };
 
 function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
   const options = mixer.options.some(({ name }) => name === 'dState') ? { dState: 4 } : (chosen[mixer.name] ?? {});
@@ -40,7 +40,7 @@ function modelOf(mixer: (typeof mixers)[keyof typeof mixers]) {
 
 let engine: Engine;
 beforeAll(async () => {
-  engine = await openTfjs();
+  engine = await openWasm({ threads: 1 });
 });
 
 test('the first step of Adam: hyper is [lr, 1 − β1, 1 − β2]', () => {

@@ -23,12 +23,15 @@ const sizes: readonly (readonly [number, number, number, number, number])[] = [
   [1, 67, 2, 101, 38],
   // channels for more than one workgroup
   [1, 5, 1, 132, 150],
-  // many heads and several tiles: on a GPU two workgroups, or one, sum all gradients of a head
+];
+
+/** Many heads and several tiles: on a GPU two workgroups, or one, sum all gradients of a head. */
+const crowded: typeof sizes = [
   [128, 130, 2, 4, 3],
   [257, 70, 2, 3, 4],
 ];
 
-export const cases: readonly Case[] = sizes.map(([B, L, H, K, P]) => ({
+const caseOf = ([B, L, H, K, P]: (typeof sizes)[number]): Case => ({
   name: `B=${B} L=${L} H=${H} K=${K} P=${P}`,
   inputs: [gaussian(1, B, L, H, K), gaussian(2, B, L, H, K), gaussian(3, B, L, H, P)],
   call: ([q, k, v]) => callFused(CausalAttention, [q, k, v], {}),
@@ -40,4 +43,8 @@ export const cases: readonly Case[] = sizes.map(([B, L, H, K, P]) => ({
     const { dq, dk, dv } = oracle.attentionGradient(q, k, v, dy);
     return [dq, dk, dv];
   },
-}));
+});
+
+export const cases: readonly Case[] = sizes.map(caseOf);
+/** and those that only a GPU's kernels tell apart */
+export const gpuCases: readonly Case[] = [...sizes, ...crowded].map(caseOf);
