@@ -202,6 +202,9 @@ interface Box {
   bottom: number;
 }
 
+/** pixels that a label may reach beyond the plot: a number does, and leaves room for the next panel's axis */
+const BESIDE = 14;
+
 /** Labels beside marks, each where it covers no marker and no other label; one that fits nowhere is left out. */
 function labels(all: readonly Series[], family: string): Plugin {
   return {
@@ -231,7 +234,7 @@ function labels(all: readonly Series[], family: string): Plugin {
           ] as const;
           for (const [dx, dy] of offsets) {
             const box = { left: p.x + dx - w, right: p.x + dx + w, top: p.y + dy - h, bottom: p.y + dy + h };
-            const inside = box.left >= chartArea.left + 2 && box.right <= chart.width && box.top >= chartArea.top && box.bottom <= chartArea.bottom - 2;
+            const inside = box.left >= chartArea.left + 2 && box.right <= chartArea.right + BESIDE && box.top >= chartArea.top && box.bottom <= chartArea.bottom - 2;
             if (!inside || taken.some((other) => overlap(box, other))) continue;
             ctx.fillText(mark.label, p.x + dx, p.y + dy);
             taken.push(box);

@@ -63,7 +63,7 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
     const first = i - (i % columns);
     return i === first || !sameAxis(panel.y, figure.panels[first].y) || domains[i].y.max !== domains[first].y.max;
   });
-  const gutter = yLabels.some((labels, i) => labels && i % columns > 0) ? left + 4 : GUTTER;
+  const gutter = yLabels.some((labels, i) => labels && i % columns > 0) ? left + 14 : GUTTER;
   const plotWidth = (inner - left - END - (columns - 1) * gutter) / columns;
   const plotHeight = Math.round(Math.max(150, Math.min(columns === 1 ? 330 : 300, plotWidth * (columns === 1 ? 0.55 : columns === 2 ? 0.75 : 1))));
   const xTitle = figure.panels.map((panel, i) => {
