@@ -27,7 +27,7 @@ export const selectiveCopyingSmall = {
   name: 'selective-copying-small' as const,
   summary: 'selective copying of 8 tokens among 128, in minutes on two cores: Mamba-1 and Mamba-2 against S4D in the same block',
   figures: ['learning-curves', 'recall-vs-state'],
-  base: { ...protocol, task: 'selective-copying', dModel: 64, batch: 64, lr: 3e-3, train: [segment({ seqLen: 128, toCopy: 8 }, 64 * 3000)], test: [segment({ seqLen: 128, toCopy: 8 }, 500)], evalEvery: 250, earlyStop: 0.99 },
+  base: { ...protocol, schedule: 'cosine', task: 'selective-copying', dModel: 64, batch: 64, lr: 3e-3, train: [segment({ seqLen: 128, toCopy: 8 }, 64 * 3000)], test: [segment({ seqLen: 128, toCopy: 8 }, 500)], evalEvery: 250, earlyStop: 0.99 },
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 } },
     { model: 'mamba2', modelOptions: { dState: 64 } },
@@ -57,7 +57,7 @@ export const inductionHeadsSmall = {
   name: 'induction-heads-small' as const,
   summary: 'induction heads trained at 256 and tested to 4096, in minutes on two cores: Mamba-1 and Mamba-2 against attention with learned positions',
   figures: ['learning-curves', 'recall-vs-state'],
-  base: { ...protocol, task: 'induction-heads', dModel: 64, batch: 16, test: [256, 512, 1024, 4096].map((seqLen) => segment({ seqLen }, seqLen > 1024 ? 100 : 200)), evalEvery: 250 },
+  base: { ...protocol, task: 'induction-heads', dModel: 64, batch: 16, test: [256, 512, 1024, 4096].map((seqLen) => segment({ seqLen }, seqLen > 1024 ? 100 : 200)), evalEvery: 250, earlyStop: 0.99 },
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 }, lr: 3e-3, train: [segment({}, 16 * 4000)] },
     { model: 'mamba2', modelOptions: { dState: 64 }, lr: 3e-3, train: [segment({}, 16 * 4000)] },
