@@ -31,7 +31,8 @@ export const selectiveCopyingSmall = {
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 } },
     { model: 'mamba2', modelOptions: { dState: 64 } },
-    { model: 's4d', modelOptions: { dState: 64, block: 'mamba' } },
+    // as much state as Mamba-1 has
+    { model: 's4d', modelOptions: { dState: 16, block: 'mamba' } },
   ]],
 } satisfies SweepInput;
 
