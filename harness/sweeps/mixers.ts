@@ -6,7 +6,7 @@ const options = { vocabSize: 256, seqLen: 64, pairs: 8 };
 /** Every mixer at one setting of MQAR: what it has to keep, what it costs to train, what it recalls. Attention's kin stands behind a gated convolution. */
 export const mixers = {
   name: 'mixers' as const,
-  summary: 'every mixer at one MQAR setting (8 pairs in 64 tokens, width 64): parameters, state, training speed, recall; about an hour on two cores',
+  summary: 'every mixer at one MQAR setting (8 pairs in 64 tokens, width 64): parameters, state, training speed, recall; an hour or so on two cores',
   figures: ['recall-vs-state', 'learning-curves'],
   base: { task: 'mqar', train: [segment(options, 64 * 2000)], test: [segment(options, 1000)], batch: 64, dModel: 64, layers: 2, schedule: 'cosine', warmup: 0.05, evalEvery: 250, earlyStop: 0.99 },
   axes: [
