@@ -5,6 +5,7 @@ export { rng, type Stream } from '#core/random.ts';
 export { tf, type Tensor } from '#engine/tf.ts';
 export { causalAttention } from '#kernels/causal-attention/op.ts';
 export { causalConv } from '#kernels/causal-conv/op.ts';
+export { deltaRule } from '#kernels/delta-rule/op.ts';
 export { longConv } from '#kernels/long-conv/op.ts';
 export { gatedRmsNorm, rmsNorm } from '#kernels/rms-norm/op.ts';
 export { selectiveScan } from '#kernels/selective-scan/op.ts';

@@ -15,31 +15,33 @@ const lines = [
   ...['mamba1', 'mamba2'].flatMap((model) => [64, 128, 256].map((dModel) => ({ model, dModel, modelOptions: { dState: 16 } }))),
   ...[64, 128].map((dModel) => ({ model: 'gated-conv,based', dModel })),
 ];
-const protocol = { data: 'fixed', order: 'sequential', schedule: 'cosine-per-epoch', weightDecay: 0.1, layers: 2, epochs: 32, batch: 256, earlyStop: 0.99 };
+const figures = ['recall-vs-state', 'learning-curves'];
+const protocol = { ...mixture, data: 'fixed', order: 'sequential', schedule: 'cosine-per-epoch', weightDecay: 0.1, layers: 2, epochs: 32, batch: 256, earlyStop: 0.99 };
+const axes = [lines, { lr: logspace(-3, -1.5, 4) }];
 
 /** Keys that are bound again: zoology's forgetting task, with its mixture (and the protocol of the Based paper's figure 2). */
 export const forgettingMqar = {
   name: 'forgetting-mqar' as const,
   summary: 'zoology: MQAR with updated keys, trained on a mixture and tested to length 2048 (needs a GPU)',
-  figures: ['recall-vs-state', 'learning-curves'],
-  base: { ...protocol, ...mixture, task: 'forgetting-mqar' },
-  axes: [lines, { lr: logspace(-3, -1.5, 4) }],
+  figures,
+  base: { ...protocol, task: 'forgetting-mqar' },
+  axes,
 } satisfies SweepInput;
 
 /** Keys of two tokens. The lengths of the mixture are those at which three-token slots fit. */
 export const compositionalMqar = {
   name: 'compositional-mqar' as const,
   summary: 'zoology: MQAR with two-token keys, trained on a mixture and tested to length 2048 (needs a GPU)',
-  figures: ['recall-vs-state', 'learning-curves'],
-  base: { ...protocol, ...mixture, task: 'compositional-mqar' },
-  axes: [lines, { lr: logspace(-3, -1.5, 4) }],
+  figures,
+  base: { ...protocol, task: 'compositional-mqar' },
+  axes,
 } satisfies SweepInput;
 
 /** Multi-query recall under contexts (Zhan et al. 2025); its generator's sizes are not public, so ours. 400,000 steps. */
 export const jointRecall = {
   name: 'joint-recall' as const,
   summary: 'joint recall: values that depend on context and key, 400,000 steps (needs a GPU)',
-  figures: ['recall-vs-state', 'learning-curves'],
+  figures,
   base: { task: 'joint-recall', train: [segment({}, 64 * 400_000)], test: [segment({}, 14_400)], batch: 64, lr: 2e-3, warmup: 0.0125, layers: 2, evalEvery: 500 },
   axes: [[
     { model: 'attention', dModel: 64, positions: true },
@@ -52,7 +54,7 @@ export const jointRecall = {
 export const associativeRecall = {
   name: 'associative-recall' as const,
   summary: 'H3 paper: single-query associative recall, 400 epochs of 5,000 examples at width 32',
-  figures: ['recall-vs-state', 'learning-curves'],
+  figures,
   base: { task: 'associative-recall', data: 'fixed', train: [segment({ answers: 'all' }, 5000)], test: [segment({}, 500)], epochs: 400, batch: 32, lr: 5e-4, weightDecay: 0.1, warmup: 0.1, dModel: 32, layers: 2, order: 'interleaved' },
   axes: [[{ model: 'attention', positions: true }, { model: 'h3' }, { model: 'hyena' }, { model: 'mamba1', modelOptions: { dState: 16 } }, { model: 'mamba2', modelOptions: { dState: 16 } }]],
 } satisfies SweepInput;

@@ -1,26 +1,28 @@
 /** Arithmetic on rows of floats: a row is `bytes` long, whole eights of floats, and rows of a buffer lie without gaps. */
 import { madd, nmadd, sum4 } from '../../engine/wasm/assembly/math.as';
 
+// @ts-ignore: decorator
+@inline
+function copyFloats(n: i32, from: usize, to: usize): void {
+  for (; n >= 8; n -= 8) {
+    const v0 = v128.load(from), v1 = v128.load(from, 16);
+    v128.store(to, v0);
+    v128.store(to, v1, 16);
+    from += 32;
+    to += 32;
+  }
+  for (; n > 0; n--) {
+    store<f32>(to, load<f32>(from));
+    from += 4;
+    to += 4;
+  }
+}
+
 /** Copies rows of n floats, filled with zeros to `step` bytes (whole eights of floats). */
 export function loadRows(count: i32, n: i32, from: usize, fromStep: usize, to: usize, step: usize): void {
   for (; count > 0; count--) {
-    const end = to + step;
-    let at = to;
-    let source = from;
-    let left = n;
-    for (; left >= 8; left -= 8) {
-      const v0 = v128.load(source), v1 = v128.load(source, 16);
-      v128.store(at, v0);
-      v128.store(at, v1, 16);
-      source += 32;
-      at += 32;
-    }
-    for (; left > 0; left--) {
-      store<f32>(at, load<f32>(source));
-      source += 4;
-      at += 4;
-    }
-    for (; at < end; at += 4) store<f32>(at, 0);
+    copyFloats(n, from, to);
+    for (let at = to + (<usize>n << 2); at < to + step; at += 4) store<f32>(at, 0);
     from += fromStep;
     to += step;
   }
@@ -29,21 +31,7 @@ export function loadRows(count: i32, n: i32, from: usize, fromStep: usize, to: u
 /** Copies n floats of each row. */
 export function storeRows(count: i32, n: i32, from: usize, fromStep: usize, to: usize, step: usize): void {
   for (; count > 0; count--) {
-    let at = to;
-    let source = from;
-    let left = n;
-    for (; left >= 8; left -= 8) {
-      const v0 = v128.load(source), v1 = v128.load(source, 16);
-      v128.store(at, v0);
-      v128.store(at, v1, 16);
-      source += 32;
-      at += 32;
-    }
-    for (; left > 0; left--) {
-      store<f32>(at, load<f32>(source));
-      source += 4;
-      at += 4;
-    }
+    copyFloats(n, from, to);
     from += fromStep;
     to += step;
   }
