@@ -95,9 +95,9 @@ export function configure(command: Command): void {
     .option('--reach <share>', 'steps-to-recall: the validation accuracy that counts (default: 0.99)')
     .option('--anchors', 'published times and ratios beside the measured ones, marked as published')
     .option('--theme <name>', 'paper, screen or dark', 'paper')
-    .option('--width <name>', 'in print: column (85 mm), wide (180 mm), or millimetres; letters are at least 6 points high (default: 145)')
+    .option('--width <name>', 'in print: column (85 mm), wide (180 mm), or millimetres; letters are at least 6 points high (default: 720 pixels, which are 145 mm)')
     .option('--no-caption', 'without the words under the figure; SVG and PDF have them as description all the same')
-    .option('--title <text>', 'instead of the title of the figure')
+    .option('--title <text>', 'instead of the title of the figure; an empty one is none')
     .action(report)
-    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format pdf,csv --width column\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
+    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format pdf,csv --width column\n  $ recallbench report time-vs-length --from results/published/h200 --anchors --theme dark\n  $ recallbench report accuracy-by-slice --by pairs --slice seqLen=512 --title ""');
 }
