@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { RecallbenchError, unknownName } from '#core/errors.ts';
 import { makeFolder } from '#results/folder.ts';
 import { drawCsv } from './csv.ts';
-import { drawPng, drawSvg, type DrawOptions } from './draw.ts';
+import { drawPdf, drawPng, drawSvg, type DrawOptions } from './draw.ts';
 import type { Figure } from './figure.ts';
 
 /** The file formats of a figure, each a function to the content of the file. */
 export const formats = {
   png: drawPng,
   svg: drawSvg,
+  pdf: drawPdf,
   csv: (figure: Figure, _options: DrawOptions) => drawCsv(figure),
 };
 export type Format = keyof typeof formats;
@@ -20,6 +21,17 @@ export function parseFormats(names: readonly string[]): Format[] {
   const all = names.flatMap((name) => name.split(',')).map((name) => name.trim().toLowerCase());
   for (const name of all) if (!Object.hasOwn(formats, name)) throw new RecallbenchError('E_CONFIG', unknownName('figure format', name, Object.keys(formats)));
   return [...new Set(all)] as Format[];
+}
+
+/** Named widths in print, in millimetres: one column of a two-column page, and the whole page. */
+export const widths = { column: 85, wide: 180 } as const;
+
+/** A width in millimetres: a name, or a number from 60 to 400. Throws E_CONFIG. */
+export function parseWidth(text: string): number {
+  if (Object.hasOwn(widths, text)) return widths[text as keyof typeof widths];
+  const mm = Number(text);
+  if (mm >= 60 && mm <= 400) return mm;
+  throw new RecallbenchError('E_CONFIG', `the width of a figure is ${Object.entries(widths).map(([name, value]) => `${name} (${value} mm)`).join(', ')}, or a number of millimetres from 60 to 400, not "${text}".`);
 }
 
 /**

@@ -111,6 +111,24 @@ export function estimateAt(cell: DoneCell, where: Slice): Estimate | undefined {
   return accuracies.includes(undefined) ? undefined : estimateOf(accuracies as number[], `${cell.key} ${canonicalJson(where)}`);
 }
 
+/** The same on the validation split, where learning rates are chosen; undefined where a run has none. */
+export function validationOf({ runs, key }: DoneCell): Estimate | undefined {
+  const accuracies = runs.map((run) => run.validation?.accuracy);
+  return accuracies.includes(undefined) ? undefined : estimateOf(accuracies as number[], `${key} validation`);
+}
+
+/** What a cell of these records would be with each of its learning rates alone, in their order. */
+export function atEachRate(records: readonly RunRecord[]): (cell: Cell) => Cell[] {
+  const groups = groupBy(records, cellKey);
+  return ({ key }) => [...groupBy(groups.get(key) ?? [], (run) => run.point.lr)].sort(([a], [b]) => a - b).map(([, runs]) => cellOf(key, runs));
+}
+
+/** Mean and interval of numbers, one a seed, as of accuracies: the name says of what, and chooses the stream of the bootstrap. */
+export function overSeeds(values: readonly number[], name: string): Omit<Estimate, 'accuracies'> {
+  const { mean, low, high } = estimateOf([...values], name);
+  return { mean, ...(low === undefined || high === undefined ? {} : { low, high }) };
+}
+
 export type Slice = Evaluation['slices'][number]['slice'];
 
 /** The accuracy over the examples of all slices that agree with `where`, or undefined if there is none. */
