@@ -72,7 +72,10 @@ describe('a whole training step, again and again', () => {
     });
 
     test(`${model}: WebGPU and WASM agree to 1e-4`, async (context) => {
-      if (gpu === undefined) return context.skip('no adapter');
+      if (gpu === undefined) {
+        context.skip('no adapter');
+        return;
+      }
       const [found, replay] = [await losses(gpu, model, STEPS), await losses(await openWasm({ threads: 2 }), model, STEPS)];
       found.forEach((l, i) => expect(Math.abs(l - replay[i]) / replay[i], `step ${i + 1}: ${l} and ${replay[i]}`).toBeLessThan(STEPS > 20 ? 1e-3 : 1e-4));
     });

@@ -93,7 +93,10 @@ describe('a step, replayed with its state in the engine, gives the logits of the
     test(`tfjs: ${name(config)}`, async () => decodes(await openTfjs(), config));
 
     test(`WebGPU: ${name(config)}`, async (context) => {
-      if (gpu === undefined) return context.skip('no adapter');
+      if (gpu === undefined) {
+        context.skip('no adapter');
+        return;
+      }
       // a prefill of one more length is a program more to compile
       await decodes(gpu, config, (t) => t === L - 1);
     });
