@@ -21,7 +21,8 @@ export const bound: Look = { color: '#777777', marker: 'none', filled: false, da
 
 /** All costs that the options leave, those of roofs among them, in the same order whatever the order of the store. */
 export function selectCosts({ measurements }: Stored, { sweep, models }: FigureOptions): Cost[] {
-  const asked = measurements.filter((m) => sweep === undefined || m.sweep === sweep);
+  // what compares values was not run for its time
+  const asked = measurements.filter((m) => m.differences === undefined && (sweep === undefined || m.sweep === sweep));
   const nameOf = (cost: Cost) => (cost.measure.options['model'] as string | undefined) ?? cost.measure.workload;
   const costs = costsOf(asked);
   const named = models && namesIn(models.join(','), [...new Set(costs.map(nameOf))]);

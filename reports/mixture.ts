@@ -67,7 +67,7 @@ function titlesOf(points: readonly CellPoint[]): string[] {
 }
 
 /** "length 64–1,024", "4–256 pairs", "powerA 0.01"; undefined where no segment has the option. */
-function spread(point: CellPoint, name: string): string | undefined {
+export function spread(point: CellPoint, name: string): string | undefined {
   const values = [...new Set(point.test.map(({ options }) => options[name]).filter((value) => value !== undefined))];
   if (values.length === 0) return undefined;
   const numbers = values.filter((value) => typeof value === 'number').sort((a, b) => a - b);

@@ -100,7 +100,7 @@ export interface Roofs {
 }
 
 /** Where a cost was measured: roofs and times of the same place may be compared. */
-export function placeOf({ measure: { engine, threads, precision }, device }: CostBase): string {
+export function placeOf({ measure: { engine, threads, precision }, device }: { readonly measure: CostMeasure; readonly device: Device }): string {
   return canonicalJson([engine, threads ?? null, precision, device.adapter]);
 }
 
@@ -162,15 +162,16 @@ export function linesAlong(option: string, costs: readonly Cost[]): Line[] {
   return [...groups.values()].filter((g) => g.length > 1).map((g) => ({ along: option, appearance: g[0].appearance, costs: g.toSorted((a, b) => value(a) - value(b)) }));
 }
 
-/**
- * The exponent p of y ∝ x^p: the slope of the least-squares line through the logarithms, over the longer half of the
- * points (three at least), where what every call costs weighs least. Undefined with fewer than three.
- */
+/** The exponent p of y ∝ x^p: the slope of the least-squares line through the logarithms of two points or more. */
+export function exponentThrough(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const logs = points.map(({ x, y }) => [Math.log(x), Math.log(y)] as const);
+  const [mx, my] = [0, 1].map((i) => logs.reduce((sum, p) => sum + p[i]!, 0) / logs.length) as [number, number];
+  return logs.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / logs.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+}
+
+/** The same over the longer half of the points (three at least), where what every call costs weighs least. Undefined with fewer than three. */
 export function exponent(points: readonly { readonly x: number; readonly y: number }[]): number | undefined {
-  if (points.length < 3) return undefined;
-  const used = points.slice(-Math.max(3, Math.ceil(points.length / 2))).map(({ x, y }) => [Math.log(x), Math.log(y)] as const);
-  const [mx, my] = [0, 1].map((i) => used.reduce((sum, p) => sum + p[i]!, 0) / used.length) as [number, number];
-  return used.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / used.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+  return points.length < 3 ? undefined : exponentThrough(points.slice(-Math.max(3, Math.ceil(points.length / 2))));
 }
 
 /** The exponent of time along a line. */

@@ -1,7 +1,5 @@
 /** `report`: figures from stores. */
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { RecallbenchError } from '#core/errors.ts';
 import type { FigureOptions } from '#reports/figure.ts';
 import { print, printJson, remark } from '../output.ts';
 import { assignments, list, scalar } from '../values.ts';
@@ -41,16 +39,10 @@ function optionsOf({ task, sweep, model, slice, anchors, title }: Flags): Figure
 }
 
 async function report(name: string, flags: Flags): Promise<void> {
-  const [{ drawFigures, checkFigures }, { describeProblem, readStores }] = await Promise.all([import('../figures.ts'), import('#results/store.ts')]);
+  const [{ drawFigures, checkFigures }, { readGiven }] = await Promise.all([import('../figures.ts'), import('../stores.ts')]);
   if (name !== 'all') checkFigures([name]);
   if (flags.format !== undefined) (await import('#reports/write.ts')).parseFormats(flags.format);
-  const from = flags.from ?? ['runs'];
-  if (flags.from === undefined && !existsSync('runs')) {
-    throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
-  }
-  const { records, measurements, problems } = readStores(from);
-  for (const problem of problems) remark(`Warning: ${describeProblem(problem)}`);
-  if (records.length + measurements.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${from.join(', ')}. Make some with: recallbench sweep quick --out ${from[0]}.`);
+  const { records, measurements, problems } = readGiven(flags.from);
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
     options: optionsOf(flags),
