@@ -11,7 +11,7 @@ const small = { dState: 8 };
  */
 export const hybridSmall = {
   name: 'hybrid-small' as const,
-  summary: 'ten layers of Mamba-2 with none, one, two, five or all of them attention, on MQAR with a state too small for its pairs; some hours on two cores',
+  summary: 'ten layers of Mamba-2 with none, one, two, five or all of them attention, on MQAR with a state too small for its pairs; an hour or so on two cores',
   figures: ['recall-vs-state', 'learning-curves'],
   base: { task: 'mqar', train: [segment(options, 64 * 1500)], test: [segment(options, 1000)], batch: 64, dModel: 32, layers: 10, schedule: 'cosine', warmup: 0.05, evalEvery: 250, earlyStop: 0.99 },
   axes: [
