@@ -4,6 +4,7 @@
  */
 import type { Chart, ChartConfiguration } from 'chart.js';
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
+import { greatest } from '#core/statistics.ts';
 import { chartOf, ink, sizes, type Place } from './chart.ts';
 import type { Axis, Figure } from './figure.ts';
 import { fontFamily } from './font.ts';
@@ -56,7 +57,7 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
   const columns = Math.max(1, Math.min(wanted, figure.panels.length, figure.columns ?? Math.floor(inner / NARROWEST)));
   const rows = Math.ceil(figure.panels.length / columns);
   const domains = domainsOf(figure);
-  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
+  const widest = greatest([0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick)))]);
   const left = Math.ceil(widest) + 34;
   // numbers on the left axis once a row, if the row agrees on them
   const yLabels = figure.panels.map((panel, i) => {

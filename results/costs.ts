@@ -2,7 +2,8 @@
  * Questions to measurements, as pure functions. The unit of an answer is the cost: all repetitions of one measure on one device.
  */
 import { canonicalJson } from '#core/content-id.ts';
-import { median } from '#core/statistics.ts';
+import { groupBy } from '#core/groups.ts';
+import { greatest, least, median } from '#core/statistics.ts';
 import type { Measure, Measurement } from './measurement.ts';
 import { compareAppearance } from './query.ts';
 import type { Appearance, Device, OutcomeState } from './record.ts';
@@ -55,12 +56,7 @@ const medianOf = (xs: readonly (number | null)[]): number | null => {
 
 /** The costs of a list of measurements, by place in the legend and label, then in the order given. */
 export function costsOf(measurements: readonly Measurement[]): Cost[] {
-  const groups = new Map<string, Measurement[]>();
-  for (const m of measurements) {
-    const { repetition: _, ...rest } = m.measure;
-    const key = canonicalJson([rest, m.device.adapter]);
-    groups.set(key, [...(groups.get(key) ?? []), m]);
-  }
+  const groups = groupBy(measurements, ({ measure: { repetition: _, ...rest }, device }) => canonicalJson([rest, device.adapter]));
   return [...groups].map(([key, group]) => costOf(key, group)).sort((a, b) => compareAppearance(a.appearance, b.appearance));
 }
 
@@ -70,7 +66,7 @@ function costOf(key: string, group: readonly Measurement[]): Cost {
   const shown = done.at(-1) ?? measurements.at(-1)!;
   const { repetition: _, ...measure } = shown.measure;
   const { appearance, device, tokens, stateBytes, work, kernels, clock } = shown;
-  const base = { key, measure, appearance, device, tokens, stateBytes, work, kernels, clock, peakBytes: Math.max(...measurements.map((m) => m.peakBytes)), measurements };
+  const base = { key, measure, appearance, device, tokens, stateBytes, work, kernels, clock, peakBytes: greatest(measurements.map((m) => m.peakBytes)), measurements };
   if (done.length === 0) {
     const { state, reason } = shown.outcome;
     return { ...base, state: state === 'done' ? 'crashed' : state, reason };
@@ -80,8 +76,8 @@ function costOf(key: string, group: readonly Measurement[]): Cost {
     ...base,
     state: 'done',
     ms: median(medians),
-    low: Math.min(...medians),
-    high: Math.max(...medians),
+    low: least(medians),
+    high: greatest(medians),
     repetitions: done.length,
     samples: done.reduce((n, m) => n + m.samples.length, 0),
     firstMs: medianOf(done.map((m) => m.firstMs)),
@@ -109,14 +105,15 @@ export function roofsOf(costs: readonly Cost[]): Map<string, Roofs> {
   const roofs = new Map<string, Roofs>();
   for (const cost of costs) {
     if (cost.state !== 'done') continue;
-    const { work } = cost;
-    const ms = Math.min(...cost.measurements.flatMap((m) => m.samples));
+    const { work, measure: { workload } } = cost;
+    if (workload !== 'gemm' && workload !== 'copy' && workload !== 'launch') continue;
+    const ms = least(cost.measurements.flatMap((m) => m.samples));
     const at = placeOf(cost);
     const found: Roofs =
-      cost.measure.workload === 'gemm' && work !== null ? { flops: (1000 * work.flops) / ms }
-      : cost.measure.workload === 'copy' && work !== null ? { bytes: (1000 * work.bytes) / ms }
-      : cost.measure.workload === 'launch' ? { launchMs: ms }
-      : {};
+      workload === 'launch' ? { launchMs: ms }
+      : work === null ? {}
+      : workload === 'gemm' ? { flops: (1000 * work.flops) / ms }
+      : { bytes: (1000 * work.bytes) / ms };
     roofs.set(at, { ...roofs.get(at), ...found });
   }
   return roofs;
@@ -151,13 +148,10 @@ export interface Line {
 
 /** The lines along a numeric option such as "seqLen": at least two costs each. */
 export function linesAlong(option: string, costs: readonly Cost[]): Line[] {
-  const groups = new Map<string, Cost[]>();
-  for (const cost of costs) {
-    const { [option]: at, ...rest } = cost.measure.options;
-    if (typeof at !== 'number') continue;
-    const key = canonicalJson([{ ...cost.measure, options: rest }, cost.device.adapter]);
-    groups.set(key, [...(groups.get(key) ?? []), cost]);
-  }
+  const groups = groupBy(costs.filter((cost) => typeof cost.measure.options[option] === 'number'), (cost) => {
+    const { [option]: _, ...rest } = cost.measure.options;
+    return canonicalJson([{ ...cost.measure, options: rest }, cost.device.adapter]);
+  });
   const value = (cost: Cost) => cost.measure.options[option] as number;
   return [...groups.values()].filter((g) => g.length > 1).map((g) => ({ along: option, appearance: g[0].appearance, costs: g.toSorted((a, b) => value(a) - value(b)) }));
 }

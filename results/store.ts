@@ -11,8 +11,9 @@
 import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RecallbenchError } from '#core/errors.ts';
+import { FileSlice } from './file-slice.ts';
 import { makeFolder } from './folder.ts';
-import { formatLine, isMeasurement, readLine, readPieces, type StoredRecord } from './line.ts';
+import { formatLine, isMeasurement, readBytes, readLine, type StoredRecord } from './line.ts';
 import type { Measurement } from './measurement.ts';
 import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
 import type { RunRecord } from './record.ts';
@@ -149,7 +150,13 @@ function beats(a: StoredRecord, b: StoredRecord): boolean {
   if (aDone !== bDone) return aDone;
   const [aTime, bTime] = [Date.parse(a.finishedAt), Date.parse(b.finishedAt)];
   if (aTime !== bTime) return aTime > bTime;
-  return JSON.stringify(a) > JSON.stringify(b); // no reason to prefer either, so prefer the same one in any order of files
+  // no reason to prefer either, so prefer the same one in any order of files
+  return headText(a) > headText(b);
+}
+
+/** All of a record but the curve, which may be in a file still. */
+function headText(record: StoredRecord): string {
+  return JSON.stringify(Object.fromEntries(Object.keys(record).flatMap((key) => (key === 'curve' ? [] : [[key, record[key as keyof StoredRecord]]]))));
 }
 
 /**
@@ -180,14 +187,18 @@ function same(a: unknown, b: unknown): boolean {
   return true;
 }
 
+/** bytes of a store in which curves are checked as they are read: beyond, of ten thousand records and more, when somebody asks for them */
+const CHECKED = 256 * 2 ** 20;
+
 function readFile(path: string, records: Records, problems: Problem[]): void {
   const file = openLines(path);
   try {
     let line = 0;
     let last: StoredRecord | undefined;
-    for (const text of linesOf(file)) {
+    for (const { bytes, position } of linesOf(file)) {
       line++;
-      for (const read of readPieces(text)) {
+      const slice = (from: number, length: number) => new FileSlice(path, position + from, length);
+      for (const read of readBytes(bytes, slice, position < CHECKED)) {
         if ('why' in read) {
           problems.push({ path, line, why: read.why });
           continue;

@@ -17,7 +17,7 @@ const costs = (...measurements: Measurement[]): Stored => ({ records: [], measur
 const merged = (...all: Stored[]): Stored => ({ records: all.flatMap((s) => s.records), measurements: all.flatMap((s) => s.measurements) });
 
 /** A run of a model at each of these accuracies, one a seed. */
-const cell = (model: string, modelOptions: object, accuracies: readonly number[], more: Partial<MadeUp> & { point?: object } = {}): Stored =>
+const cell = (model: string, modelOptions: object, accuracies: readonly number[], more: Omit<Partial<MadeUp>, 'point'> & { point?: object } = {}): Stored =>
   runs(...accuracies.map((accuracy, seed) => madeUpRecord({ ...more, point: { model, modelOptions: { ...modelOptions }, seed, ...more.point }, accuracy })));
 
 const mamba = (model: 'mamba1' | 'mamba2', dState: number, accuracies: readonly number[], more: Parameters<typeof cell>[3] = {}) => cell(model, { dState }, accuracies, more);

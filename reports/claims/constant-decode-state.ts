@@ -1,3 +1,4 @@
+import { greatest } from '#core/statistics.ts';
 import { linesAlong, type DoneCost } from '#results/costs.ts';
 import { option } from '../cost-figure.ts';
 import { formatBytes, formatNumber } from '../ticks.ts';
@@ -37,7 +38,7 @@ export const constantDecodeState: Claim<'constant-decode-state'> = {
     if (mambas.length === 0) return nothing('Decoding of no Mamba model was measured at two contexts.');
     const cells = usedCosts([...mambas, ...attention].flatMap((k) => k.costs));
     const evidence = `${[...mambas, ...attention].map(text).join('; ')}.`;
-    const measured = { value: mambas.map((k) => k.grows).reduce((a, b) => Math.max(a, b)), unit: `times the state at ${formatNumber(mambas.map((k) => k.range).reduce((a, b) => Math.max(a, b)))} times the context` };
+    const measured = { value: greatest(mambas.map((k) => k.grows)), unit: `times the state at ${formatNumber(greatest(mambas.map((k) => k.range)))} times the context` };
     if (mambas.some((k) => !k.constant)) return { state: 'refuted', measured, evidence, cells };
     if (!mambas.some((k) => k.range >= RANGE)) return { state: 'not-enough-data', evidence: `${evidence} The contexts span less than ${RANGE}-fold.`, cells };
     if (!attention.some((k) => k.grows > 1)) return { state: attention.length === 0 ? 'not-enough-data' : 'refuted', measured, evidence: `${evidence} ${attention.length === 0 ? 'Attention was not measured beside.' : 'That of attention does not grow either.'}`, cells };

@@ -1,5 +1,6 @@
 /** Claims against what stores hold: place by place, for times and accuracies of different devices do not compare. */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import { costsOf, placeOf } from '#results/costs.ts';
 import { cellsOf } from '#results/query.ts';
 import type { StoredRecord } from '#results/line.ts';
@@ -33,16 +34,8 @@ function placesOf({ records, measurements }: Stored): Record<Claim['of'], Eviden
 
 const isDone = ({ outcome }: StoredRecord): boolean => outcome.state === 'done';
 
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string): [key: string, items: T[]][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
-}
+/** Groups by place, in the order of the places. */
+const grouped = <T>(items: readonly T[], placeOfItem: (item: T) => string): [place: string, items: T[]][] => [...groupBy(items, placeOfItem)].sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** Every claim decided at every place that has data for it; one without any is undecided once. */
 export function decideAll(claims: readonly Claim[], stored: Stored): Decision[] {

@@ -1,3 +1,4 @@
+import { mean } from '#core/statistics.ts';
 import type { DoneCost } from '#results/costs.ts';
 import { option } from '../cost-figure.ts';
 import { formatNumber } from '../ticks.ts';
@@ -44,7 +45,6 @@ export const growthWithLength: Claim<'growth-with-length'> = {
     const [ssd, attention] = judged.map(({ counted }) => counted.map(({ end }) => end.exponent));
     const cells = usedCosts(used);
     if (ssd.length === 0 || attention.length === 0) return { state: 'not-enough-data', cells, evidence };
-    const mean = (xs: readonly number[]) => xs.reduce((a, b) => a + b) / xs.length;
     return { state, measured: { value: mean(attention) - mean(ssd), unit: '(exponent of attention less that of SSD)' }, evidence, cells };
   },
 };

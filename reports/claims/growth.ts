@@ -1,4 +1,5 @@
 /** How a time grows along an option, as an exponent: lines at one place, each by itself. */
+import { greatest, least, mean } from '#core/statistics.ts';
 import { exponentThrough, linesAlong, type DoneCost } from '#results/costs.ts';
 import { option } from '../cost-figure.ts';
 import { formatNumber } from '../ticks.ts';
@@ -44,8 +45,8 @@ export function judgeGrowth(growths: readonly Growth[], within: (exponent: numbe
 
 /** Their mean exponent, between the least and the greatest. */
 export function measuredGrowth(growths: readonly Growth[], unit: string): Measured {
-  const [low, high] = [growths.map((g) => g.low).reduce((a, b) => Math.min(a, b)), growths.map((g) => g.high).reduce((a, b) => Math.max(a, b))];
-  return { value: growths.reduce((sum, g) => sum + g.exponent, 0) / growths.length, unit, ...(low === high ? {} : { interval: { low, high, of: 'over lines and ranges' } }) };
+  const [low, high] = [least(growths.map((g) => g.low)), greatest(growths.map((g) => g.high))];
+  return { value: mean(growths.map((g) => g.exponent)), unit, ...(low === high ? {} : { interval: { low, high, of: 'over lines and ranges' } }) };
 }
 
 export const exponentText = (x: number): string => formatNumber(Number(x.toFixed(2)));

@@ -1,4 +1,5 @@
 /** The claims as Markdown: a table of verdicts, and of every claim its source, the rule that decided it, the numbers, and the command behind them. */
+import { groupBy } from '#core/groups.ts';
 import { measuredText, placeName, verdictNames, type Claim } from './claim.ts';
 import { counts, type Decision } from './decide.ts';
 
@@ -28,7 +29,5 @@ function section(claim: Claim, decisions: readonly Decision[]): string {
 
 /** Decisions by claim, in the order given. */
 export function byClaim(decisions: readonly Decision[]): [Claim, Decision[]][] {
-  const claims = new Map<Claim, Decision[]>();
-  for (const decision of decisions) claims.set(decision.claim, [...(claims.get(decision.claim) ?? []), decision]);
-  return [...claims];
+  return [...groupBy(decisions, ({ claim }) => claim)];
 }

@@ -1,7 +1,8 @@
 /** Ratios of times measured at one place: how many times as long one thing takes as another. */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import type { Cost, DoneCost } from '#results/costs.ts';
-import { mean } from '#core/statistics.ts';
+import { greatest, least, mean } from '#core/statistics.ts';
 import { option } from '../cost-figure.ts';
 import { formatNumber } from '../ticks.ts';
 import type { Measured, Used, Verdict } from './claim.ts';
@@ -23,7 +24,7 @@ export interface Ratio {
 export function endsOf({ repetitions, low, high, measurements }: DoneCost): [low: number, high: number] {
   if (repetitions > 1) return [low, high];
   const samples = measurements.flatMap((m) => m.samples);
-  return [samples.reduce((a, b) => Math.min(a, b)), samples.reduce((a, b) => Math.max(a, b))];
+  return [least(samples), greatest(samples)];
 }
 
 export const isDone = (cost: Cost): cost is DoneCost => cost.state === 'done';
@@ -48,9 +49,9 @@ export function fastest(costs: readonly DoneCost[]): DoneCost | undefined {
 
 /** The ratios of `slow` to `fast` wherever both were measured at what `keyOf` calls the same; the fastest where several were. */
 export function ratiosOf(slow: readonly DoneCost[], fast: readonly DoneCost[], keyOf: (cost: DoneCost) => string, told: (cost: DoneCost) => { at: number; group: string }): Ratio[] {
-  const keys = [...new Set(slow.map(keyOf))];
-  const ratios = keys.flatMap((key): Ratio[] => {
-    const [a, b] = [slow, fast].map((costs) => fastest(costs.filter((cost) => keyOf(cost) === key)));
+  const beside = groupBy(fast, keyOf);
+  const ratios = [...groupBy(slow, keyOf)].flatMap(([key, own]): Ratio[] => {
+    const [a, b] = [own, beside.get(key) ?? []].map(fastest);
     if (a === undefined || b === undefined) return [];
     const [slowEnds, fastEnds] = [endsOf(a), endsOf(b)];
     return [{ ...told(a), slow: a, fast: b, value: a.ms / b.ms, low: slowEnds[0] / fastEnds[1], high: slowEnds[1] / fastEnds[0] }];
@@ -68,7 +69,7 @@ export function judgeRatios(ratios: readonly Ratio[], bound: number): Verdict['s
 /** Their geometric mean, between the least and the greatest. */
 export function measuredRatios(ratios: readonly Ratio[], of: string): Measured {
   const value = Math.exp(mean(ratios.map((r) => Math.log(r.value))));
-  const [low, high] = [ratios.map((r) => r.low).reduce((a, b) => Math.min(a, b)), ratios.map((r) => r.high).reduce((a, b) => Math.max(a, b))];
+  const [low, high] = [least(ratios.map((r) => r.low)), greatest(ratios.map((r) => r.high))];
   return { value, unit: 'times', ...(low === high ? {} : { interval: { low, high, of: `least and greatest ${of}` } }) };
 }
 
@@ -85,7 +86,7 @@ export function ratiosText(ratios: readonly Ratio[]): string {
 
 /** "512 to 4,096" */
 export function span(values: readonly number[]): string {
-  const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))].map(formatNumber);
+  const [low, high] = [least(values), greatest(values)].map(formatNumber);
   return low === high ? low : `${low} to ${high}`;
 }
 

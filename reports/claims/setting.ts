@@ -1,5 +1,6 @@
 /** Settings: trained models that were asked the same and trained alike, at one width and depth. Only they can be compared. */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import { mean } from '#core/statistics.ts';
 import { protocolOf, type Cell, type CellPoint, type DoneCell } from '#results/query.ts';
 import { spread } from '../mixture.ts';
@@ -16,15 +17,8 @@ export interface Setting {
 
 /** The settings of cells that finished, in an order that does not depend on theirs. */
 export function settingsOf(cells: readonly Cell[]): Setting[] {
-  const groups = new Map<string, DoneCell[]>();
-  for (const cell of cells) {
-    if (cell.state !== 'done') continue;
-    const { dModel, layers, mlp, glu } = cell.point;
-    const key = canonicalJson([protocolOf(cell.point), dModel, layers, mlp, glu ?? null]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [cell]);
-    else group.push(cell);
-  }
+  const done = cells.filter((cell): cell is DoneCell => cell.state === 'done');
+  const groups = groupBy(done, ({ point }) => canonicalJson([protocolOf(point), point.dModel, point.layers, point.mlp, point.glu ?? null]));
   const settings = [...groups].map(([key, own]) => ({ key, name: nameOf(own[0].point), cells: own, floor: floorOf(own[0].point) }));
   return settings.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }) || (a.key < b.key ? -1 : 1));
 }
