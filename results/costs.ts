@@ -56,7 +56,10 @@ const medianOf = (xs: readonly (number | null)[]): number | null => {
 
 /** The costs of a list of measurements, by place in the legend and label, then in the order given. */
 export function costsOf(measurements: readonly Measurement[]): Cost[] {
-  const groups = groupBy(measurements, ({ measure: { repetition: _, ...rest }, device }) => canonicalJson([rest, device.adapter]));
+  const groups = groupBy(measurements, ({ measure, device }) => {
+    const { repetition: _, ...rest } = measure;
+    return canonicalJson([rest, device.adapter]);
+  });
   return [...groups].map(([key, group]) => costOf(key, group)).sort((a, b) => compareAppearance(a.appearance, b.appearance));
 }
 

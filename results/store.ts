@@ -6,7 +6,8 @@
  * - A torn last line is reported when the store is opened. The next append starts on a line of its own; only then, when
  *   nobody can still be writing the torn one, is its text moved to `<store>.torn` and blanked in the store.
  * - Lines that are no records (foreign, damaged, of another schema version) are reported and stay where they are.
- * - Stores concatenate: `cat a.jsonl b.jsonl > c.jsonl` is a store, and duplicates collapse by id on reading.
+ * - Stores concatenate: `cat a.jsonl b.jsonl > c.jsonl` is a store, and duplicates collapse by id on reading; but what was measured on
+ *   several devices stays, once for each.
  */
 import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,7 +32,7 @@ export function describeProblem(problem: Problem): string {
   return `${problem.path}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.why}`;
 }
 
-/** What one or several files hold: one record an id, in the order in which the ids first appear. */
+/** What one or several files hold: one run an id, one measurement an id and device, in the order in which the ids first appear. */
 export interface Contents {
   readonly records: readonly RunRecord[];
   readonly measurements: readonly Measurement[];
@@ -65,8 +66,8 @@ export function openStore(path: string): Store {
     get measurements() {
       return records.measurements.list();
     },
-    find: (id) => records.runs.byId.get(id),
-    findMeasurement: (id) => records.measurements.byId.get(id),
+    find: (id) => records.runs.find(id),
+    findMeasurement: (id) => records.measurements.find(id),
     append(record) {
       const line = formatLine(record);
       appendLine(path, line);
@@ -118,26 +119,41 @@ export function checkWritable(path: string): void {
   }
 }
 
-/** Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
+/**
+ * Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. Where `apart` says so, two
+ * finished ones of an id are two and not one twice.
+ */
 class ById<R extends StoredRecord> {
-  readonly byId = new Map<string, R>();
+  readonly #byId = new Map<string, readonly R[]>();
+  readonly #apart: (a: R, b: R) => boolean;
   #list: R[] | undefined;
 
+  constructor(apart: (a: R, b: R) => boolean) {
+    this.#apart = apart;
+  }
+
   add(record: R): void {
-    const other = this.byId.get(record.id);
-    if (other !== undefined && !beats(record, other)) return;
-    this.byId.set(record.id, record);
+    const found = this.#byId.get(record.id) ?? [];
+    const stay = found.filter((other) => isDone(record) && isDone(other) && this.#apart(record, other));
+    if (found.some((other) => !stay.includes(other) && !beats(record, other))) return;
+    this.#byId.set(record.id, [...stay, record]);
     this.#list = undefined;
   }
 
+  find(id: string): R | undefined {
+    return this.#byId.get(id)?.at(-1);
+  }
+
   list(): readonly R[] {
-    return (this.#list ??= [...this.byId.values()]);
+    return (this.#list ??= [...this.#byId.values()].flat());
   }
 }
 
 class Records {
-  readonly runs = new ById<RunRecord>();
-  readonly measurements = new ById<Measurement>();
+  /** what a model learns does not depend on the device */
+  readonly runs = new ById<RunRecord>(() => false);
+  /** what it costs does */
+  readonly measurements = new ById<Measurement>((a, b) => a.device.adapter !== b.device.adapter);
 
   add(record: StoredRecord): void {
     if (isMeasurement(record)) this.measurements.add(record);
@@ -145,8 +161,10 @@ class Records {
   }
 }
 
+const isDone = ({ outcome }: StoredRecord): boolean => outcome.state === 'done';
+
 function beats(a: StoredRecord, b: StoredRecord): boolean {
-  const [aDone, bDone] = [a.outcome.state === 'done', b.outcome.state === 'done'];
+  const [aDone, bDone] = [isDone(a), isDone(b)];
   if (aDone !== bDone) return aDone;
   const [aTime, bTime] = [Date.parse(a.finishedAt), Date.parse(b.finishedAt)];
   if (aTime !== bTime) return aTime > bTime;

@@ -133,7 +133,7 @@ describe.each(names)('%s', (name) => {
 
   test('half of what it takes on one device and half on another decides nothing', () => {
     const { records, measurements } = scenarios[name].confirmed;
-    const first = <T extends RunRecord | Measurement>(r: T) => ('point' in r ? r.point.model : `${r.measure.workload} ${String(r.measure.options['model'])}`);
+    const first = (r: RunRecord | Measurement) => ('point' in r ? r.point.model : `${r.measure.workload} ${String(r.measure.options['model'])}`);
     const kinds = [...new Set([...records, ...measurements].map(first))];
     // what one model or op alone tells of
     if (kinds.length === 1) return;
