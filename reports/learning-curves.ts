@@ -47,12 +47,10 @@ export const learningCurves: FigureKind<'learning-curves'> = {
         // an empty series keeps the legend in order
         if (own.length === 0) return [{ name, look, marks: [], failed: [] }];
         return own.flatMap((cell) =>
-          cell.runs.map((run) => ({
-            name,
-            look,
-            marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed } })),
-            failed: [],
-          })),
+          cell.runs.map((run) => {
+            const facts = { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed };
+            return { name, look, marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts })), failed: [] };
+          }),
         );
       }),
     });

@@ -26,7 +26,7 @@ export interface Evidence {
 /** A number, and between which ends it lies. */
 export interface Measured {
   readonly value: number;
-  /** what the number counts: "times", "of accuracy" */
+  /** what the number counts: "times", "(exponent)" */
   readonly unit: string;
   /** absent where there was nothing to take it from, such as a single seed */
   readonly interval?: { readonly low: number; readonly high: number; readonly of: string };

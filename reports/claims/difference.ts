@@ -57,7 +57,7 @@ export function decideDifference(pairs: readonly Pair[], lacking: string, [bette
   const value = mean(telling.map(differenceOf));
   const interval = telling.every(repeated) ? { ...intervalOf(telling), of: '95 % over seeds' } : undefined;
   const against = telling.filter((p) => differenceOf(p) <= -LONE);
-  const measured = { value, unit: 'of accuracy', ...(interval === undefined ? {} : { interval }) };
+  const measured = { value, unit: '(difference of accuracy)', ...(interval === undefined ? {} : { interval }) };
   const idle = pairs.length - telling.length;
   const evidence = [
     `${better} beside ${other}: ${pairsText(telling)}.`,
@@ -81,7 +81,7 @@ const pairsText = (pairs: readonly Pair[]): string => list(pairs.map((p) => `${p
 /** A model that is still guessing may lack steps and not memory. */
 function notLearnt(pairs: readonly Pair[]): string[] {
   const guessing = pairs.filter(({ other, floor }) => other.mean <= floor);
-  return guessing.length === 0 ? [] : [`In ${guessing.length} of ${pairs.length} the second had not left guessing within its budget, which longer training might change.`];
+  return guessing.length === 0 ? [] : [`In ${guessing.length} of ${pairs.length} ${pairs.length === 1 ? 'pair' : 'pairs'} the second had not left guessing within its budget, which longer training might change.`];
 }
 
 /** Who tries more learning rates finds a better one. */
