@@ -200,6 +200,7 @@ describe.concurrent('wrong input ends with 2, names what is wrong, and touches n
     ['unknown precision', ['train', ...tiny, '--model', 'mamba2', '--precision', 'fp23'], /^E_CONFIG: .*fp32/],
     ['unknown sweep', ['sweep', 'quik'], /^E_NAME: unknown sweep "quik"\. Did you mean "quick"\?/],
     ['unknown figure', ['report', 'recall-vs-stat', '--from', 'good.jsonl'], /^E_NAME: unknown figure "recall-vs-stat"\. Did you mean "recall-vs-state"\?/],
+    ['unknown theme', ['report', 'all', '--from', 'good.jsonl', '--theme', 'drak'], /^E_NAME: unknown theme "drak"\. Did you mean "dark"\?/],
     ['unknown format', ['report', 'all', '--from', 'good.jsonl', '--format', 'pgn'], /^E_CONFIG: unknown figure format "pgn"\. Did you mean "png"\?/],
     ['unknown task option', ['data', 'mqar', '-t', 'pair=4'], /^E_CONFIG: task mqar: unknown key "pair"\. Did you mean "pairs"\? Known: vocabSize/],
     ['unknown model option', ['train', ...tiny, '--model', 'mamba2', '-m', 'dstate=4'], /^E_CONFIG: model mamba2: unknown key "dstate"\. Did you mean "dState"\?/],

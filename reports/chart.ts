@@ -3,13 +3,11 @@ import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, Scale
 import { drawPoint } from 'chart.js/helpers';
 import type { SKRSContext2D } from '@napi-rs/canvas';
 import type { Axis, Look, Mark, Panel, Series } from './figure.ts';
-import { fontFamily } from './font.ts';
-import { mix } from './look.ts';
+import { colorOn, wordsOn, type Style, type Theme } from './theme.ts';
 import { formatTicks, ticksOf, type Domain } from './ticks.ts';
 
 /** Sizes in CSS pixels. Drawn 720 wide and printed 5.5 inches wide, 12 pixels are 6.6 points. */
 export const sizes = { title: 17, text: 13, tick: 12, label: 10.5, caption: 12, line: 1.75, radius: 4.25 } as const;
-export const ink = { text: '#222222', faint: '#5a5a5a', grid: '#e4e4e4', axis: '#555555', paper: '#ffffff' } as const;
 
 /** Where a panel is drawn and what its axes span. */
 export interface Place {
@@ -35,8 +33,7 @@ const CROWD = 16;
 const MARKERS_ON_CROWDED = 8;
 
 /** The configuration of a chart of `place.width` × `place.height` pixels. */
-export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter'> {
-  const family = fontFamily();
+export function chartOf(panel: Panel, place: Place, { theme, family }: Style): ChartConfiguration<'scatter'> {
   const plotWidth = place.width - place.left - place.right;
   const plotHeight = place.height - place.top - place.bottom;
   const font = (size: number, weight: 'normal' | 600 = 'normal') => ({ family, size, weight });
@@ -45,13 +42,13 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
     position: which === 'x' ? ('bottom' as const) : ('left' as const),
     min: domain.min,
     max: domain.max,
-    title: { display: title, text: of.label, font: font(sizes.text), color: ink.text, padding: which === 'x' ? { top: 3, bottom: 0 } : { top: 0, bottom: 3 } },
-    border: { color: ink.axis, width: 1 },
-    grid: { color: ink.grid, lineWidth: 1, tickColor: ink.axis, tickLength: 4, drawTicks: true },
+    title: { display: title, text: of.label, font: font(sizes.text), color: theme.text, padding: which === 'x' ? { top: 3, bottom: 0 } : { top: 0, bottom: 3 } },
+    border: { color: theme.axis, width: 1 },
+    grid: { color: theme.grid, lineWidth: 1, tickColor: theme.axis, tickLength: 4, drawTicks: true },
     ticks: {
       display: labels,
       font: font(sizes.tick),
-      color: ink.text,
+      color: theme.text,
       padding: 4,
       autoSkip: false,
       minRotation: 0,
@@ -70,7 +67,7 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
   });
   return {
     type: 'scatter',
-    data: { datasets: panel.series.flatMap((series, i) => datasetsOf(series, i / panel.series.length)) },
+    data: { datasets: panel.series.flatMap((series, i) => datasetsOf(series, i / panel.series.length, theme)) },
     options: {
       animation: false,
       responsive: false,
@@ -83,7 +80,7 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
         y: axis('y', panel.y, place.y, Math.max(2, Math.floor(plotHeight / 24)), place.yLabels, place.yLabels) as never,
       },
     },
-    plugins: [whiskers(panel.series), failures(panel.series), labels(panel.series, family)] as Plugin<'scatter'>[],
+    plugins: [whiskers(panel.series, theme), failures(panel.series, theme), labels(panel.series, { theme, family })] as Plugin<'scatter'>[],
   };
 }
 
@@ -91,15 +88,16 @@ export function chartOf(panel: Panel, place: Place): ChartConfiguration<'scatter
  * The line with its markers, and the marks beside it. `place` is the place in the legend, from 0 to 1: later series are
  * drawn above earlier ones and with smaller markers, so that markers at one point show as rings around one another.
  */
-function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
+function datasetsOf(series: Series, place: number, theme: Theme): ChartDataset<'scatter'>[] {
   const { look } = series;
+  const color = colorOn(theme, look.color);
   const radius = radiusAt(place);
   const shared = {
     clip: false as const,
     order: -place,
-    borderColor: look.color,
+    borderColor: color,
     pointStyle: pointStyle(look),
-    pointBorderColor: look.color,
+    pointBorderColor: color,
     pointBorderWidth: 1.4,
   };
   const points = (marks: readonly Mark[]) => marks.map(({ x, y }) => ({ x, y }));
@@ -114,7 +112,7 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
       borderWidth: every > 1 ? 0.75 * sizes.line : sizes.line,
       borderDash: look.dash,
       pointRadius: look.marker === 'none' ? 0 : line.map((_, i) => (series.scattered || i % every === first ? radius : 0)),
-      pointBackgroundColor: look.filled ? look.color : ink.paper,
+      pointBackgroundColor: look.filled ? color : theme.paper,
     },
     {
       ...shared,
@@ -122,7 +120,7 @@ function datasetsOf(series: Series, place: number): ChartDataset<'scatter'>[] {
       showLine: false,
       pointRadius: 0.65 * radius,
       pointBorderWidth: 1,
-      pointBackgroundColor: ink.paper,
+      pointBackgroundColor: theme.paper,
     },
   ];
 }
@@ -141,7 +139,7 @@ function pixel(chart: Chart, mark: { x: number; y: number }): { x: number; y: nu
 }
 
 /** Vertical bars from low to high, under the markers. */
-function whiskers(all: readonly Series[]): Plugin {
+function whiskers(all: readonly Series[], theme: Theme): Plugin {
   return {
     id: 'whiskers',
     beforeDatasetsDraw(chart) {
@@ -149,7 +147,7 @@ function whiskers(all: readonly Series[]): Plugin {
       ctx.save();
       ctx.lineWidth = 1.1;
       for (const series of all) {
-        ctx.strokeStyle = series.look.color;
+        ctx.strokeStyle = colorOn(theme, series.look.color);
         for (const { x, low, high, aside } of series.marks) {
           if (low === undefined || high === undefined || aside) continue;
           const [bottom, top] = [pixel(chart, { x, y: low }), pixel(chart, { x, y: high })];
@@ -170,7 +168,7 @@ function whiskers(all: readonly Series[]): Plugin {
 }
 
 /** Crossed circles on the x axis, one above the other where several series failed at one place. */
-function failures(all: readonly Series[]): Plugin {
+function failures(all: readonly Series[], theme: Theme): Plugin {
   return {
     id: 'failures',
     afterDatasetsDraw(chart) {
@@ -178,17 +176,17 @@ function failures(all: readonly Series[]): Plugin {
       for (const series of all) for (const mark of series.failed) at.set(mark.x, [...(at.get(mark.x) ?? []), series.look.color]);
       for (const [x, colors] of at) {
         const middle = chart.scales['x'].getPixelForValue(x);
-        colors.forEach((color, i) => drawFailure(chart.ctx, middle, chart.chartArea.bottom - 11 * i, color));
+        colors.forEach((color, i) => drawFailure(chart.ctx, middle, chart.chartArea.bottom - 11 * i, color, theme));
       }
     },
   };
 }
 
 /** The mark of what failed: a crossed circle, hollow. */
-export function drawFailure(ctx: SKRSContext2D, x: number, y: number, color: string): void {
+export function drawFailure(ctx: SKRSContext2D, x: number, y: number, color: string, theme: Theme): void {
   ctx.save();
-  ctx.strokeStyle = color;
-  ctx.fillStyle = ink.paper;
+  ctx.strokeStyle = colorOn(theme, color);
+  ctx.fillStyle = theme.paper;
   ctx.lineWidth = 1.3;
   drawPoint(ctx, { pointStyle: 'circle', radius: 4.6, borderWidth: 1.3 }, x, y);
   drawPoint(ctx, { pointStyle: 'crossRot', radius: 4.6, borderWidth: 1.3 }, x, y);
@@ -206,7 +204,7 @@ interface Box {
 const BESIDE = 14;
 
 /** Labels beside marks, each where it covers no marker and no other label; one that fits nowhere is left out. */
-function labels(all: readonly Series[], family: string): Plugin {
+function labels(all: readonly Series[], { theme, family }: Style): Plugin {
   return {
     id: 'labels',
     afterDatasetsDraw(chart) {
@@ -218,7 +216,7 @@ function labels(all: readonly Series[], family: string): Plugin {
       ctx.textAlign = 'center';
       // solid lines are the main ones
       for (const series of all.toSorted((a, b) => a.look.dash.length - b.look.dash.length)) {
-        ctx.fillStyle = mix(series.look.color, '#000000', 0.3);
+        ctx.fillStyle = wordsOn(theme, series.look.color);
         for (const mark of series.marks) {
           if (mark.label === undefined || mark.aside) continue;
           const p = pixel(chart, mark);

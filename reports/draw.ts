@@ -3,27 +3,42 @@ import { Chart, registerables } from 'chart.js';
 import { ChartJSNodeCanvas } from 'chartjs-node-canvas';
 import { createCanvas, SvgExportFlag } from '@napi-rs/canvas';
 import type { Figure } from './figure.ts';
-import { layOut, type PageOptions } from './page.ts';
+import { fontFamily } from './font.ts';
+import { layOut, type Measurer, type Page, type PageOptions } from './page.ts';
+import { themes, type ThemeName } from './theme.ts';
 
 Chart.register(...registerables);
 
 export interface DrawOptions extends PageOptions {
   /** PNG only: device pixels a CSS pixel; 3 unless given, which is some 390 dpi at 5.5 inches */
   scale?: number;
+  /** paper unless given */
+  theme?: ThemeName;
+}
+
+function pageOf(figure: Figure, options: DrawOptions): Page {
+  const family = fontFamily();
+  return layOut(figure, { theme: themes[options.theme ?? 'paper'], family }, measurer(family), options);
+}
+
+function measurer(family: string): Measurer {
+  const ctx = createCanvas(1, 1).getContext('2d');
+  return (text, size, weight = 400) => {
+    ctx.font = `${weight} ${size}px ${family}`;
+    return ctx.measureText(text).width;
+  };
 }
 
 /** A PNG of `scale` times the figure's size. */
 export function drawPng(figure: Figure, options: DrawOptions = {}): Buffer {
-  const { scale = 3, ...pageOptions } = options;
-  const page = layOut(figure, pageOptions);
+  const page = pageOf(figure, options);
   const renderer = new ChartJSNodeCanvas({ width: page.width, height: page.height });
-  return renderer.renderToBufferSync(page.configuration(scale), 'image/png');
+  return renderer.renderToBufferSync(page.configuration(options.scale ?? 3), 'image/png');
 }
 
 /** An SVG in which text is outlines, so that it looks the same wherever it is opened; title and caption are in it as text too. */
 export function drawSvg(figure: Figure, options: DrawOptions = {}): string {
-  const { scale: _, ...pageOptions } = options;
-  const page = layOut(figure, pageOptions);
+  const page = pageOf(figure, options);
   const canvas = createCanvas(page.width, page.height, SvgExportFlag.ConvertTextToPaths);
   const chart = new Chart(canvas.getContext('2d'), page.configuration(1));
   const drawn = canvas.getContent().toString('utf8');

@@ -162,6 +162,14 @@ describe.each(built)('%s', (name, figure) => {
     expect(inkOf(await pixelsOf(Buffer.from(svg)))).toBeCloseTo(inkOf(await pixelsOf(png)), 2);
   });
 
+  test('is the same drawing on another ground', () => {
+    const [paper, dark] = (['paper', 'dark'] as const).map((theme) => drawSvg(figure, { theme, caption: false }));
+    const shapes = (svg: string) => svg.replace(/ +(fill|stroke)="[#a-z][^"]*"/gi, '').replaceAll('  ', ' ');
+    expect(shapes(dark) === shapes(paper)).toBe(true);
+    expect(dark).toContain('fill="#16181D"');
+    expect(paper).not.toContain('#16181D');
+  });
+
   test('has every mark in the CSV', () => {
     const lines = drawCsv(figure).trimEnd().split('\n');
     const failed = figure.panels.flatMap((panel) => panel.series.flatMap((series) => series.failed));

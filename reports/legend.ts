@@ -1,8 +1,9 @@
 /** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
 import { drawPoint } from 'chart.js/helpers';
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { drawFailure, ink, pointStyle, sizes } from './chart.ts';
+import { drawFailure, pointStyle, sizes } from './chart.ts';
 import type { Figure, Look } from './figure.ts';
+import { colorOn, type Theme } from './theme.ts';
 
 export interface LegendEntry {
   name: string;
@@ -15,6 +16,8 @@ export interface LegendEntry {
   row: number;
 }
 
+/** the grey of a failure that is of no one series */
+const NOBODY = '#555555';
 const KEY = 36;
 const FAILED_KEY = 11;
 const GAP = 7;
@@ -39,15 +42,15 @@ export function legendOf(figure: Figure, width: number, widthOf: (text: string) 
 }
 
 /** Draws the entries with their upper left corner at (left, top); the caller has set the font. */
-export function drawLegend(ctx: SKRSContext2D, entries: readonly LegendEntry[], left: number, top: number): void {
+export function drawLegend(ctx: SKRSContext2D, entries: readonly LegendEntry[], left: number, top: number, theme: Theme): void {
   ctx.save();
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
   for (const { name, look, scattered, x, row } of entries) {
     const [at, y] = [left + x, top + (row + 0.5) * ROW_HEIGHT];
-    if (look === undefined) drawFailure(ctx, at + FAILED_KEY / 2, y, ink.axis);
-    else drawKey(ctx, look, at, y, scattered);
-    ctx.fillStyle = ink.text;
+    if (look === undefined) drawFailure(ctx, at + FAILED_KEY / 2, y, NOBODY, theme);
+    else drawKey(ctx, { ...look, color: colorOn(theme, look.color) }, at, y, theme, scattered);
+    ctx.fillStyle = theme.text;
     ctx.fillText(name, at + keyWidth({ look, scattered }) + GAP, y + 0.5);
   }
   ctx.restore();
@@ -57,7 +60,7 @@ function keyWidth({ look, scattered }: { look?: Look | undefined; scattered?: bo
   return look === undefined || scattered ? FAILED_KEY : KEY;
 }
 
-function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number, scattered = false): void {
+function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number, theme: Theme, scattered = false): void {
   ctx.save();
   ctx.strokeStyle = look.color;
   ctx.lineWidth = sizes.line;
@@ -72,7 +75,7 @@ function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number, scattered
   ctx.setLineDash([]);
   ctx.lineDashOffset = 0;
   ctx.lineWidth = 1.4;
-  ctx.fillStyle = look.filled ? look.color : ink.paper;
+  ctx.fillStyle = look.filled ? look.color : theme.paper;
   if (look.marker !== 'none') drawPoint(ctx, { pointStyle: pointStyle(look), radius: sizes.radius, borderWidth: 1.4 }, x + (scattered ? FAILED_KEY : KEY) / 2, y);
   ctx.restore();
 }

@@ -1,6 +1,7 @@
 /** The looks of the series of a figure: colour and marker of the mixer, shade and dash of its variants. */
 import type { Appearance } from '#results/record.ts';
 import { compareAppearance } from '#results/query.ts';
+import { mix } from './color.ts';
 import type { Look } from './figure.ts';
 
 const markers = ['circle', 'rect', 'triangle', 'rectRot', 'star', 'crossRot', 'cross', 'rectRounded'];
@@ -34,11 +35,4 @@ export function looksOf(families: readonly Family[]): Map<string, Look> {
     });
   }
   return looks;
-}
-
-/** A colour with a share of another in it; grey stands in for what is not written #rrggbb. */
-export function mix(color: string, other: string, share: number): string {
-  const [a, b] = [color, other].map((c) => (/^#[0-9a-f]{6}$/i.test(c) ? c : '#555555')) as [string, string];
-  const channel = (hex: string, i: number) => Number.parseInt(hex.slice(i, i + 2), 16);
-  return `#${[1, 3, 5].map((i) => Math.round(channel(a, i) * (1 - share) + channel(b, i) * share).toString(16).padStart(2, '0')).join('')}`;
 }

@@ -3,11 +3,11 @@
  * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
  */
 import type { Chart, ChartConfiguration } from 'chart.js';
-import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
-import { chartOf, ink, sizes, type Place } from './chart.ts';
+import type { SKRSContext2D } from '@napi-rs/canvas';
+import { chartOf, sizes, type Place } from './chart.ts';
 import type { Axis, Figure } from './figure.ts';
-import { fontFamily } from './font.ts';
 import { drawLegend, legendOf, ROW_HEIGHT } from './legend.ts';
+import type { Style } from './theme.ts';
 import { domainOf, formatTicks, ticksOf, type Domain } from './ticks.ts';
 
 export interface PageOptions {
@@ -41,11 +41,13 @@ const TICKS = 24;
 const TICKS_AND_TITLE = 46;
 const LINE = 1.45;
 
+/** The width of a text in CSS pixels, at a size and weight of the style's font. */
+export type Measurer = (text: string, size: number, weight?: number) => number;
+
 /** Lays a figure out. */
-export function layOut(figure: Figure, options: PageOptions = {}): Page {
+export function layOut(figure: Figure, style: Style, text: Measurer, options: PageOptions = {}): Page {
   const { width = 720, caption: withCaption = true } = options;
-  const family = fontFamily();
-  const text = measurer(family);
+  const { theme, family } = style;
   const inner = width - 2 * MARGIN;
 
   const title = wrap(figure.title, inner, (s) => text(s, sizes.title, 600));
@@ -126,21 +128,21 @@ export function layOut(figure: Figure, options: PageOptions = {}): Page {
           afterDraw(chart) {
             const { ctx } = chart;
             ctx.save();
-            ctx.fillStyle = ink.paper;
+            ctx.fillStyle = theme.paper;
             ctx.fillRect(0, 0, width, height);
             ctx.textBaseline = 'middle';
-            drawLines(ctx, title, `600 ${sizes.title}px ${family}`, ink.text, MARGIN, MARGIN, sizes.title * LINE);
+            drawLines(ctx, title, `600 ${sizes.title}px ${family}`, theme.text, MARGIN, MARGIN, sizes.title * LINE);
             ctx.font = `${sizes.text}px ${family}`;
-            drawLegend(ctx, legend, MARGIN, legendTop);
+            drawLegend(ctx, legend, MARGIN, legendTop, theme);
             figure.panels.forEach((panel, i) => {
               const place = places[i];
               ctx.font = `600 ${sizes.text}px ${family}`;
-              ctx.fillStyle = ink.text;
+              ctx.fillStyle = theme.text;
               ctx.textAlign = 'center';
               if (!panel.untitled) ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 + ABOVE - PANEL_TITLE / 2 - 2);
-              drawInside(chart, chartOf(panel, place), place);
+              drawInside(chart, chartOf(panel, place, style), place);
             });
-            drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, ink.faint, MARGIN, captionTop, sizes.caption * LINE);
+            drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, theme.faint, MARGIN, captionTop, sizes.caption * LINE);
             ctx.restore();
           },
         },
@@ -215,14 +217,6 @@ function circle(ctx: SKRSContext2D, x: number, y: number, radius: number): void 
   ctx.bezierCurveTo(x + k, y - radius, x + radius, y - k, x + radius, y);
 }
 
-function measurer(family: string): (text: string, size: number, weight?: number) => number {
-  const ctx = createCanvas(1, 1).getContext('2d');
-  return (text, size, weight = 400) => {
-    ctx.font = `${weight} ${size}px ${family}`;
-    return ctx.measureText(text).width;
-  };
-}
-
 /** Breaks a text into lines at its spaces. */
 function wrap(text: string, width: number, widthOf: (text: string) => number): string[] {
   const lines: string[] = [];
@@ -236,4 +230,3 @@ function wrap(text: string, width: number, widthOf: (text: string) => number): s
   }
   return line === '' ? lines : [...lines, line];
 }
-

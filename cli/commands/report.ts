@@ -1,6 +1,7 @@
 /** `report`: figures from stores. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { FigureOptions } from '#reports/figure.ts';
 import { print, printJson, remark } from '../output.ts';
@@ -16,6 +17,7 @@ interface Flags {
   slice?: Record<string, string>;
   anchors?: true;
   title?: string;
+  theme: string;
   json?: true;
 }
 
@@ -44,6 +46,8 @@ async function report(name: string, flags: Flags): Promise<void> {
   const [{ drawFigures, checkFigures }, { describeProblem, readStores }] = await Promise.all([import('../figures.ts'), import('#results/store.ts')]);
   if (name !== 'all') checkFigures([name]);
   if (flags.format !== undefined) (await import('#reports/write.ts')).parseFormats(flags.format);
+  const { themes } = await import('#reports/theme.ts');
+  const theme = lookUp(themes, 'theme', flags.theme).name;
   const from = flags.from ?? ['runs'];
   if (flags.from === undefined && !existsSync('runs')) {
     throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
@@ -54,6 +58,7 @@ async function report(name: string, flags: Flags): Promise<void> {
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
     options: optionsOf(flags),
+    draw: { theme },
     ...(flags.format === undefined ? {} : { formats: flags.format }),
   });
   if (flags.json) printJson({ written, skipped, records: records.length, measurements: measurements.length, problems });
@@ -74,6 +79,7 @@ export function configure(command: Command): void {
     .option('--model <name,…>', 'only these models; single ops go by the name of the workload', list)
     .option('--slice <key=value>', 'accuracy at these slices of the test, such as seqLen=512; may be given again', assignments('--slice'))
     .option('--anchors', 'published times and ratios beside the measured ones, marked as published')
+    .option('--theme <name>', 'paper, screen or dark', 'paper')
     .option('--title <text>', 'instead of the title of the figure')
     .action(report)
     .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
