@@ -24,6 +24,7 @@ export function markOf(cell: DoneCell, x: number, slice: Slice | undefined): Mar
     y: mean,
     ...(low === undefined || high === undefined ? {} : { low, high }),
     facts: { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, accuracies: accuracies.join(' ') },
+    runs: cell.runs.map((run) => run.id),
   };
 }
 

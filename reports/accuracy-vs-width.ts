@@ -36,7 +36,7 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
           const mark = cell.state === 'done' ? markOf(cell, cell.point.dModel, where) : undefined;
           return mark === undefined ? [] : [mark];
         });
-        const failed = own.filter((cell) => cell.state === 'failed').map((cell) => ({ x: cell.point.dModel, why: whyFailed(cell), facts: sizesOf(cell) }));
+        const failed = own.filter((cell) => cell.state === 'failed').map((cell) => ({ x: cell.point.dModel, why: whyFailed(cell), facts: sizesOf(cell), runs: cell.failed.map((run) => run.id) }));
         return { name, look: looks.get(name)!, marks: marks.sort((a, b) => a.x - b.x), failed };
       });
       return {

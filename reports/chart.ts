@@ -1,13 +1,15 @@
 /** One panel as a Chart.js configuration: Chart.js lays out axes and grid and draws lines and markers; whiskers, failed marks and labels are plugins. */
 import type { Chart, ChartConfiguration, ChartDataset, Plugin, PointStyle, Scale } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
-import type { SKRSContext2D } from '@napi-rs/canvas';
 import type { Axis, Look, Mark, Panel, Series } from './figure.ts';
 import { colorOn, wordsOn, type Style, type Theme } from './theme.ts';
 import { formatTicks, ticksOf, type Domain } from './ticks.ts';
 
 /** Sizes in CSS pixels. Drawn 720 wide and printed 5.5 inches wide, 12 pixels are 6.6 points. */
 export const sizes = { title: 17, text: 13, tick: 12, label: 10.5, caption: 12, line: 1.75, radius: 4.25 } as const;
+
+/** What Chart.js draws on: a canvas of Node or of a browser. */
+export type Context2D = Chart['ctx'];
 
 /** Where a panel is drawn and what its axes span. */
 export interface Place {
@@ -183,7 +185,7 @@ function failures(all: readonly Series[], theme: Theme): Plugin {
 }
 
 /** The mark of what failed: a crossed circle, hollow. */
-export function drawFailure(ctx: SKRSContext2D, x: number, y: number, color: string, theme: Theme): void {
+export function drawFailure(ctx: Context2D, x: number, y: number, color: string, theme: Theme): void {
   ctx.save();
   ctx.strokeStyle = colorOn(theme, color);
   ctx.fillStyle = theme.paper;

@@ -77,6 +77,8 @@ export interface Mark {
   /** drawn small and hollow, beside the line */
   aside?: boolean;
   facts: Facts;
+  /** ids of the runs or measurements behind it */
+  runs?: readonly string[];
 }
 
 /** Drawn as a crossed circle on the x axis. */
@@ -85,6 +87,7 @@ export interface FailedMark {
   /** "diverged" */
   why: string;
   facts: Facts;
+  runs?: readonly string[];
 }
 
 /** What a reader may choose of a figure. */

@@ -49,7 +49,7 @@ export const learningCurves: FigureKind<'learning-curves'> = {
           cell.runs.map((run) => ({
             name,
             look,
-            marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed } })),
+            marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed }, runs: [run.id] })),
             failed: [],
           })),
         );

@@ -1,7 +1,6 @@
 /** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
 import { drawPoint } from 'chart.js/helpers';
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { drawFailure, pointStyle, sizes } from './chart.ts';
+import { drawFailure, pointStyle, sizes, type Context2D } from './chart.ts';
 import type { Figure, Look } from './figure.ts';
 import { colorOn, type Theme } from './theme.ts';
 
@@ -42,7 +41,7 @@ export function legendOf(figure: Figure, width: number, widthOf: (text: string) 
 }
 
 /** Draws the entries with their upper left corner at (left, top); the caller has set the font. */
-export function drawLegend(ctx: SKRSContext2D, entries: readonly LegendEntry[], left: number, top: number, theme: Theme): void {
+export function drawLegend(ctx: Context2D, entries: readonly LegendEntry[], left: number, top: number, theme: Theme): void {
   ctx.save();
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
@@ -60,7 +59,7 @@ function keyWidth({ look, scattered }: { look?: Look | undefined; scattered?: bo
   return look === undefined || scattered ? FAILED_KEY : KEY;
 }
 
-function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number, theme: Theme, scattered = false): void {
+function drawKey(ctx: Context2D, look: Look, x: number, y: number, theme: Theme, scattered = false): void {
   ctx.save();
   ctx.strokeStyle = look.color;
   ctx.lineWidth = sizes.line;

@@ -3,8 +3,7 @@
  * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
  */
 import type { Chart, ChartConfiguration } from 'chart.js';
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { chartOf, sizes, type Place } from './chart.ts';
+import { chartOf, sizes, type Context2D, type Place } from './chart.ts';
 import type { Axis, Figure } from './figure.ts';
 import { drawLegend, legendOf, ROW_HEIGHT } from './legend.ts';
 import type { Style } from './theme.ts';
@@ -15,14 +14,26 @@ export interface PageOptions {
   width?: number;
   /** whether caption and notes stand under the panels; true unless given */
   caption?: boolean;
+  /** the panels alone, fewer in a row where there is no room: title, legend and caption stand elsewhere */
+  bare?: boolean;
 }
 
 export interface Page {
   /** CSS pixels */
   width: number;
   height: number;
+  /** the panels, in the order of the figure */
+  places: readonly PanelPlace[];
+  /** panels in a row */
+  columns: number;
   /** A fresh configuration, since Chart.js writes into the one it is given. `scale` is device pixels a CSS pixel. */
   configuration(scale: number): ChartConfiguration<'scatter'>;
+}
+
+/** A chart's place, with its upper left corner on the page. */
+export interface PanelPlace extends Place {
+  x0: number;
+  y0: number;
 }
 
 const MARGIN = 16;
@@ -46,16 +57,16 @@ export type Measurer = (text: string, size: number, weight?: number) => number;
 
 /** Lays a figure out. */
 export function layOut(figure: Figure, style: Style, text: Measurer, options: PageOptions = {}): Page {
-  const { width = 720, caption: withCaption = true } = options;
+  const { width = 720, bare = false, caption: withCaption = !bare } = options;
   const { theme, family } = style;
   const inner = width - 2 * MARGIN;
 
-  const title = wrap(figure.title, inner, (s) => text(s, sizes.title, 600));
-  const legend = legendOf(figure, inner, (s) => text(s, sizes.text));
+  const title = bare ? [] : wrap(figure.title, inner, (s) => text(s, sizes.title, 600));
+  const legend = bare ? [] : legendOf(figure, inner, (s) => text(s, sizes.text));
   const captionLines = !withCaption ? [] : [figure.caption.join(' '), ...figure.notes].filter((s) => s !== '').flatMap((s) => wrap(s, inner, (t) => text(t, sizes.caption)));
 
   const wanted = figure.columns ?? (figure.panels.length === 4 ? 2 : 3);
-  const columns = Math.max(1, Math.min(wanted, figure.panels.length, figure.columns ?? Math.floor(inner / NARROWEST)));
+  const columns = Math.max(1, Math.min(wanted, figure.panels.length, bare ? Math.floor(inner / NARROWEST) : (figure.columns ?? Math.floor(inner / NARROWEST))));
   const rows = Math.ceil(figure.panels.length / columns);
   const domains = domainsOf(figure);
   const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
@@ -88,7 +99,7 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   const captionTop = end + 14;
   const height = Math.ceil(captionLines.length === 0 ? end + MARGIN - 4 : captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
 
-  const places = figure.panels.map((_, i): Place & { x0: number; y0: number } => {
+  const places = figure.panels.map((_, i): PanelPlace => {
     const [row, column] = [Math.floor(i / columns), i % columns];
     const { top, titled, bottom } = rowsOf[row];
     const own = yLabels[i] ? left : OVERHANG;
@@ -111,6 +122,8 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   return {
     width,
     height,
+    places,
+    columns,
     configuration: (scale) => ({
       type: 'scatter',
       data: { datasets: [] },
@@ -167,7 +180,7 @@ function sameAxis(a: Axis, b: Axis): boolean {
   return a.label === b.label && a.scale === b.scale && a.min === b.min && a.max === b.max;
 }
 
-function drawLines(ctx: SKRSContext2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
+function drawLines(ctx: Context2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
   ctx.font = font;
   ctx.fillStyle = color;
   ctx.textAlign = 'left';
@@ -208,7 +221,7 @@ function drawInside(page: Chart, configuration: ChartConfiguration<'scatter'>, p
 }
 
 /** A circle of four cubic curves; the SVG canvas makes 128 pieces of an arc. */
-function circle(ctx: SKRSContext2D, x: number, y: number, radius: number): void {
+function circle(ctx: Context2D, x: number, y: number, radius: number): void {
   const k = radius * 0.5522847498;
   ctx.moveTo(x + radius, y);
   ctx.bezierCurveTo(x + radius, y + k, x + k, y + radius, x, y + radius);

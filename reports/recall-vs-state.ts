@@ -59,7 +59,7 @@ function seriesOf(label: string, cells: readonly Cell[], look: Look, options: Fi
     name: label,
     look,
     marks: marks.sort((a, b) => a.x - b.x),
-    failed: failed.map((cell) => ({ x: cell.stateBytes, why: whyFailed(cell), facts: sizesOf(cell) })),
+    failed: failed.map((cell) => ({ x: cell.stateBytes, why: whyFailed(cell), facts: sizesOf(cell), runs: cell.failed.map((run) => run.id) })),
   };
 }
 

@@ -35,6 +35,8 @@ export interface Contents {
   readonly records: readonly RunRecord[];
   readonly measurements: readonly Measurement[];
   readonly problems: readonly Problem[];
+  /** the id of each record that gave way to another of the same id */
+  readonly repeated: readonly string[];
 }
 
 export interface Store extends Contents {
@@ -58,6 +60,9 @@ export function openStore(path: string): Store {
   return {
     path,
     problems,
+    get repeated() {
+      return records.repeated();
+    },
     get records() {
       return records.runs.list();
     },
@@ -91,7 +96,7 @@ export function readStores(paths: readonly string[]): Contents {
       problems.push({ path, why: error.message });
     }
   }
-  return { records: records.runs.list(), measurements: records.measurements.list(), problems };
+  return { records: records.runs.list(), measurements: records.measurements.list(), problems, repeated: records.repeated() };
 }
 
 /** A file itself, or the `.jsonl` files of a folder, by their real paths. */
@@ -120,10 +125,12 @@ export function checkWritable(path: string): void {
 /** Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
 class ById<R extends StoredRecord> {
   readonly byId = new Map<string, R>();
+  readonly repeated: string[] = [];
   #list: R[] | undefined;
 
   add(record: R): void {
     const other = this.byId.get(record.id);
+    if (other !== undefined) this.repeated.push(record.id);
     if (other !== undefined && !beats(record, other)) return;
     this.byId.set(record.id, record);
     this.#list = undefined;
@@ -141,6 +148,10 @@ class Records {
   add(record: StoredRecord): void {
     if (isMeasurement(record)) this.measurements.add(record);
     else this.runs.add(record);
+  }
+
+  repeated(): string[] {
+    return [...this.runs.repeated, ...this.measurements.repeated];
   }
 }
 

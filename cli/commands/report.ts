@@ -16,7 +16,7 @@ interface Flags {
   model?: string[];
   slice?: Record<string, string>;
   anchors?: true;
-  title?: string;
+  title?: string | undefined;
   theme: string;
   json?: true;
 }
@@ -52,13 +52,14 @@ async function report(name: string, flags: Flags): Promise<void> {
   if (flags.from === undefined && !existsSync('runs')) {
     throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
   }
-  const { records, measurements, problems } = readStores(from);
+  const { records, measurements, problems, repeated } = readStores(from);
   for (const problem of problems) remark(`Warning: ${describeProblem(problem)}`);
   if (records.length + measurements.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${from.join(', ')}. Make some with: recallbench sweep quick --out ${from[0]}.`);
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
-    options: optionsOf(flags),
+    options: optionsOf(name === 'all' ? { ...flags, title: undefined } : flags),
     draw: { theme },
+    more: { problems, repeated, ...(flags.title === undefined ? {} : { title: flags.title }) },
     ...(flags.format === undefined ? {} : { formats: flags.format }),
   });
   if (flags.json) printJson({ written, skipped, records: records.length, measurements: measurements.length, problems });
@@ -73,14 +74,14 @@ export function configure(command: Command): void {
     .argument('<figure|all>', 'a figure, see: recallbench list figures; or all that have data')
     .option('--from <store,…>', 'stores, or folders of them; may be given again (default: runs)', list)
     .option('--out <dir>', 'where the figures go', 'figures')
-    .option('--format <name,…>', 'png, svg, csv (default: all of them)', list)
+    .option('--format <name,…>', 'png, svg, csv (default: these), html: all figures and runs in one file to look around in', list)
     .option('--task <name>', 'only runs of this task')
     .option('--sweep <name>', 'only what this sweep asked for')
     .option('--model <name,…>', 'only these models; single ops go by the name of the workload', list)
     .option('--slice <key=value>', 'accuracy at these slices of the test, such as seqLen=512; may be given again', assignments('--slice'))
     .option('--anchors', 'published times and ratios beside the measured ones, marked as published')
     .option('--theme <name>', 'paper, screen or dark', 'paper')
-    .option('--title <text>', 'instead of the title of the figure')
+    .option('--title <text>', 'instead of the title of the figure; with all, of the HTML report')
     .action(report)
-    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
+    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report all --from runs --format html --out report\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
 }
