@@ -8,13 +8,18 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** All values in order, or the different ones and for each row which it has; −1 for none. */
 export type Column = { readonly each: readonly Json[] } | { readonly of: readonly Json[]; readonly at: readonly number[] };
 
-export interface Columns {
+export interface Columns<Row> {
   readonly rows: number;
   readonly columns: Readonly<Record<string, Column>>;
+  /** never there: what a row is, for the compiler */
+  readonly like?: Row;
 }
 
+/** What stands under a path: "id", "point.lr". */
+export type Value<Row, Path> = Path extends keyof Row ? Row[Path] : Path extends `${infer Key}.${infer Inner}` ? (Key extends keyof Row ? Value<NonNullable<Row[Key]>, Inner> : never) : never;
+
 /** Packs objects of JSON values. The objects under the keys `opened` give a column to each of their own keys. */
-export function packColumns(rows: readonly object[], opened: readonly string[] = []): Columns {
+export function packColumns<Row extends object>(rows: readonly Row[], opened: readonly string[] = []): Columns<Row> {
   const paths = new Map<string, (Json | undefined)[]>();
   rows.forEach((row, i) => {
     for (const [path, value] of entriesOf(row, opened)) {
@@ -53,21 +58,21 @@ function packColumn(values: readonly (Json | undefined)[]): Column {
 }
 
 /** The value of a column in a row; undefined where there is none. */
-export function valueAt<T = unknown>({ columns }: Columns, path: string, row: number): T | undefined {
+export function valueAt<Row, Path extends string>({ columns }: Columns<Row>, path: Path, row: number): Value<Row, Path> | undefined {
   const column = columns[path];
   if (column === undefined) return undefined;
-  return ('each' in column ? column.each[row] : column.of[column.at[row]]) as T | undefined;
+  return ('each' in column ? column.each[row] : column.of[column.at[row]]) as Value<Row, Path> | undefined;
 }
 
 /** A row as the object that was packed. */
-export function rowAt<T extends object>(packed: Columns, row: number): T {
+export function rowAt<Row>(packed: Columns<Row>, row: number): Row {
   const out: Record<string, unknown> = {};
   for (const path of Object.keys(packed.columns)) {
-    const value = valueAt(packed, path, row);
+    const value: unknown = valueAt(packed, path, row);
     if (value === undefined) continue;
     const dot = path.indexOf('.');
     if (dot < 0) out[path] = value;
-    else (out[path.slice(0, dot)] ??= {}) && ((out[path.slice(0, dot)] as Record<string, unknown>)[path.slice(dot + 1)] = value);
+    else out[path.slice(0, dot)] = { ...(out[path.slice(0, dot)] as object | undefined), [path.slice(dot + 1)]: value };
   }
-  return out as T;
+  return out as Row;
 }

@@ -20,15 +20,18 @@ interface SlimEvaluation extends Omit<Evaluation, 'slices'> {
   numbers: readonly (readonly [accuracy: number, loss: number, sequenceAccuracy?: number])[];
 }
 
+/** A run as it is packed. */
+export type SlimRun = Omit<Run, 'test' | 'validation'> & { test?: SlimEvaluation; validation?: SlimEvaluation };
+
 const opened = ['point', 'outcome', 'test', 'validation', 'steps', 'told'] as const;
 
-export function packRuns(runs: readonly RunRecord[], told: (run: RunRecord) => Told): Columns {
-  const rows = runs.map((run) => {
-    const { curve: _, ...rest } = run;
+export function packRuns(runs: readonly RunRecord[], told: (run: RunRecord) => Told): Columns<SlimRun> {
+  const rows = runs.map((run): SlimRun => {
+    const { curve: _, test, validation, ...rest } = run;
     return {
       ...rest,
-      ...(run.test === undefined ? {} : { test: slim(run.test) }),
-      ...(run.validation === undefined ? {} : { validation: slim(run.validation) }),
+      ...(test === undefined ? {} : { test: slim(test) }),
+      ...(validation === undefined ? {} : { validation: slim(validation) }),
       tokensPerSecond: run.tokensPerSecond === null ? null : digits(run.tokensPerSecond),
       trainSeconds: digits(run.trainSeconds),
       totalSeconds: digits(run.totalSeconds),
@@ -39,17 +42,13 @@ export function packRuns(runs: readonly RunRecord[], told: (run: RunRecord) => T
 }
 
 /** A run as an object. */
-export function runAt(packed: Columns, row: number): Run {
-  const { test, validation, ...rest } = rowAt<Omit<Run, 'test' | 'validation'> & { test?: SlimEvaluation; validation?: SlimEvaluation }>(packed, row);
+export function runAt(packed: Columns<SlimRun>, row: number): Run {
+  const { test, validation, ...rest } = rowAt(packed, row);
   return { ...rest, ...(test === undefined ? {} : { test: whole(test) }), ...(validation === undefined ? {} : { validation: whole(validation) }) };
 }
 
-export function packMeasurements(measurements: readonly Measurement[]): Columns {
+export function packMeasurements(measurements: readonly Measurement[]): Columns<Measurement> {
   return packColumns(measurements.map((m) => ({ ...m, samples: m.samples.map(digits) })), ['measure', 'outcome']);
-}
-
-export function measurementAt(packed: Columns, row: number): Measurement {
-  return rowAt<Measurement>(packed, row);
 }
 
 function slim({ slices, accuracy, loss, sequenceAccuracy }: Evaluation): SlimEvaluation {

@@ -3,6 +3,7 @@ import { costsOf, placeOf, ratesOf, roofsOf, type Cost, type Rates } from '#resu
 import { flatOptions } from '#results/flat-options.ts';
 import { cellsOf, type Cell } from '#results/query.ts';
 import { canonicalJson } from '#core/content-id.ts';
+import type { Measurement } from '#results/measurement.ts';
 import type { RunRecord } from '#results/record.ts';
 import { whyFailed } from '../caption.ts';
 import type { Figure, Stored } from '../figure.ts';
@@ -12,15 +13,13 @@ import { formatNumber } from '../ticks.ts';
 import { packColumns, type Columns } from './columns.ts';
 import { packCurves, type PackedCurves } from './curves.ts';
 import { packFigures, type PackedFigures } from './packed-figures.ts';
-import { packMeasurements, packRuns, type Told } from './packed-runs.ts';
+import { packMeasurements, packRuns, type SlimRun, type Told } from './packed-runs.ts';
 
 export interface Payload {
-  readonly runs: Columns;
-  readonly measurements: Columns;
-  /** rows are `CostRow` */
-  readonly costs: Columns;
-  /** rows are `MissingRow` */
-  readonly missing: Columns;
+  readonly runs: Columns<SlimRun>;
+  readonly measurements: Columns<Measurement>;
+  readonly costs: Columns<CostRow>;
+  readonly missing: Columns<MissingRow>;
   readonly figures: PackedFigures;
 }
 
@@ -112,7 +111,8 @@ function differing(all: readonly { label: string; options: Record<string, unknow
 }
 
 /** The options of a cost, shapes and those of its model side by side. */
-function optionsOf({ measure: { options: { model: _, modelOptions = {}, ...shapes } } }: Cost): Record<string, unknown> {
+function optionsOf({ measure }: Cost): Record<string, unknown> {
+  const { model: _, modelOptions = {}, ...shapes } = measure.options;
   return { ...shapes, ...flatOptions(modelOptions as object) };
 }
 
@@ -171,11 +171,12 @@ function missingRuns(cells: readonly Cell[]): MissingRow[] {
 }
 
 function failedCosts(costs: readonly Cost[]): MissingRow[] {
+  const optionsIn = differing(costs.map((cost) => ({ label: cost.appearance.label, options: optionsOf(cost) })));
   return costs.flatMap((cost): MissingRow[] => {
     if (cost.state === 'done') return [];
     return [{
       id: cost.measurements[0].id,
-      name: withOptions(cost.appearance.label, optionsOf(cost)),
+      name: [cost.appearance.label, optionsIn(cost.appearance.label, optionsOf(cost))].filter((words) => words !== '').join(', '),
       what: 'measurements',
       task: cost.measure.workload,
       state: 'no measurement',

@@ -10,11 +10,11 @@ import { count, milliseconds, percent } from './words.ts';
 const bytes = (x: number | null | undefined) => (x === null || x === undefined ? '' : formatBytes(x));
 
 /** `idsOf` gives the ids of a cost's measurements. */
-export function costsTable(costs: Columns, idsOf: (row: number) => readonly string[], open: (row: number) => void): TableContents {
-  const of = <K extends keyof CostRow>(key: K, row: number) => valueAt<CostRow[K]>(costs, key, row);
-  const words = (key: keyof CostRow, label: string, more: Partial<TableColumn> = {}): TableColumn => ({ key, label, text: (row) => valueAt<string>(costs, key, row) ?? '', ...more });
+export function costsTable(costs: Columns<CostRow>, idsOf: (row: number) => readonly string[], open: (row: number) => void): TableContents {
+  const of = <K extends keyof CostRow>(key: K, row: number) => valueAt(costs, key, row) as CostRow[K] | undefined;
+  const words = (key: keyof CostRow, label: string, more: Partial<TableColumn> = {}): TableColumn => ({ key, label, text: (row) => String(of(key, row) ?? ''), ...more });
   const numeric = (key: keyof CostRow, label: string, inWords: (x: number | null | undefined) => string, title?: string): TableColumn => {
-    const value = (row: number) => valueAt<number | null>(costs, key, row);
+    const value = (row: number) => of(key, row) as number | null | undefined;
     return { key, label, ...(title === undefined ? {} : { title }), numeric: true, silent: true, value, text: (row) => inWords(value(row)) };
   };
   const idOf = (row: number) => of('id', row)!;
@@ -23,7 +23,7 @@ export function costsTable(costs: Columns, idsOf: (row: number) => readonly stri
     noun: 'costs',
     rows: costs.rows,
     columns: [
-      words('label', 'What', { choose: true }),
+      words('label', 'What', { title: 'Op or model', choose: true }),
       words('workload', 'Workload', { choose: true }),
       words('options', 'Options'),
       words('engine', 'Engine', { choose: true }),
@@ -50,8 +50,8 @@ export function costsTable(costs: Columns, idsOf: (row: number) => readonly stri
 }
 
 /** A press on a row leads to the runs that failed, where some did. */
-export function missingTable(missing: Columns, open: (row: MissingRow) => void): TableContents {
-  const words = (key: keyof MissingRow, label: string, more: Partial<TableColumn> = {}): TableColumn => ({ key, label, text: (row) => valueAt<string>(missing, key, row) ?? '', ...more });
+export function missingTable(missing: Columns<MissingRow>, open: (row: MissingRow) => void): TableContents {
+  const words = (key: keyof MissingRow, label: string, more: Partial<TableColumn> = {}): TableColumn => ({ key, label, text: (row) => String(valueAt(missing, key, row)), ...more });
   return {
     name: 'missing',
     noun: 'cells',
@@ -65,11 +65,11 @@ export function missingTable(missing: Columns, open: (row: MissingRow) => void):
       words('missing', 'Never run', { title: 'Learning rates and seeds that others have' }),
       words('reason', 'Reason'),
     ],
-    idOf: (row) => valueAt<string>(missing, 'id', row)!,
+    idOf: (row) => valueAt(missing, 'id', row)!,
     hrefOf: (row) => {
-      const { what, ids } = rowAt<MissingRow>(missing, row);
+      const { what, ids } = rowAt(missing, row);
       return ids.length === 0 ? undefined : what === 'measurements' ? `#cost=${ids[0]}` : ids.length === 1 ? `#run=${ids[0]}` : `#ids=${ids.join(',')}`;
     },
-    open: (row) => open(rowAt<MissingRow>(missing, row)),
+    open: (row) => open(rowAt(missing, row)),
   };
 }

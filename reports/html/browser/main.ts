@@ -2,8 +2,8 @@
 import { valueAt, rowAt } from '../columns.ts';
 import { curveAt, type PackedCurves } from '../curves.ts';
 import { unpackFigures } from '../packed-figures.ts';
-import { measurementAt, runAt } from '../packed-runs.ts';
-import type { CostRow, MissingRow, Payload } from '../payload.ts';
+import { runAt } from '../packed-runs.ts';
+import type { MissingRow, Payload } from '../payload.ts';
 import { everything, formatView, parseView, type TableView, type View } from '../view.ts';
 import { onTheme, startTheme } from './colors.ts';
 import { costDetail, costTitle } from './cost-detail.ts';
@@ -14,8 +14,8 @@ import { runDetail, runTitle } from './run-detail.ts';
 import { runsTable } from './runs.ts';
 import { DataTable, type TableContents } from './table.ts';
 
-const embedded = <T>(id: string) => JSON.parse(document.getElementById(id)!.textContent) as T;
-const payload = embedded<Payload>('data');
+const embedded = (id: string): unknown => JSON.parse(document.getElementById(id)!.textContent);
+const payload = embedded('data') as Payload;
 let curves: PackedCurves | undefined;
 
 const dialog = document.getElementById('detail') as HTMLDialogElement;
@@ -88,7 +88,7 @@ function showOpen(): void {
 }
 
 function openBeside(table: string, row: number): void {
-  const id = table === 'runs' ? valueAt<string>(payload.runs, 'id', row)! : valueAt<string>(payload.costs, 'id', row)!;
+  const id = table === 'runs' ? valueAt(payload.runs, 'id', row)! : valueAt(payload.costs, 'id', row)!;
   go({ ...view, open: { table, id } }, 'replace');
   showOpen();
 }
@@ -96,11 +96,11 @@ function openBeside(table: string, row: number): void {
 function detailOf(table: string, row: number): { title: string; parts: (Node | undefined)[]; id: string } {
   if (table === 'runs') {
     const run = runAt(payload.runs, row);
-    curves ??= embedded<PackedCurves>('curves');
+    curves ??= embedded('curves') as PackedCurves;
     return { title: runTitle(run), id: run.id, parts: runDetail(run, curveAt(curves, row)) };
   }
-  const cost = rowAt<CostRow>(payload.costs, row);
-  return { title: costTitle(cost), id: cost.id, parts: costDetail(cost, cost.rows.map((r) => measurementAt(payload.measurements, r))) };
+  const cost = rowAt(payload.costs, row);
+  return { title: costTitle(cost), id: cost.id, parts: costDetail(cost, cost.rows.map((r) => rowAt(payload.measurements, r))) };
 }
 
 function close(): void {
@@ -112,12 +112,12 @@ function close(): void {
 async function start(): Promise<void> {
   startTheme(document.getElementById('theme')!);
   await Promise.allSettled([document.fonts.load('13px Inter'), document.fonts.load('600 13px Inter')]);
-  startTable(runsTable(payload.runs, (row) => open('runs', valueAt<string>(payload.runs, 'id', row)!)));
+  startTable(runsTable(payload.runs, (row) => open('runs', valueAt(payload.runs, 'id', row)!)));
   startTable(
     costsTable(
       payload.costs,
-      (row) => valueAt<readonly number[]>(payload.costs, 'rows', row)!.map((r) => valueAt<string>(payload.measurements, 'id', r)!),
-      (row) => open('costs', valueAt<string>(payload.costs, 'id', row)!),
+      (row) => valueAt(payload.costs, 'rows', row)!.map((r) => valueAt(payload.measurements, 'id', r)!),
+      (row) => open('costs', valueAt(payload.costs, 'id', row)!),
     ),
   );
   startTable(missingTable(payload.missing, ({ ids }: MissingRow) => ids.length > 0 && pick(ids)));

@@ -1,20 +1,21 @@
 /** The table of runs. */
-import type { Appearance } from '#results/record.ts';
 import { formatBytes } from '../../ticks.ts';
 import { colorOn } from '../../theme.ts';
-import { valueAt, type Columns } from '../columns.ts';
+import { valueAt, type Columns, type Value } from '../columns.ts';
+import type { SlimRun } from '../packed-runs.ts';
 import { theme } from './colors.ts';
 import type { TableColumn, TableContents } from './table.ts';
 import { count, duration, loss, number, percent, rate } from './words.ts';
 
-/** A column of numbers under a path of the record. */
-function numeric(runs: Columns, key: string, label: string, path: string, words: (x: number | null | undefined) => string, title?: string): TableColumn {
-  const value = (row: number) => valueAt<number | null>(runs, path, row);
+type Maybe = number | null | undefined;
+
+/** A column of numbers. */
+function numeric(key: string, label: string, value: (row: number) => Maybe, words: (x: Maybe) => string, title?: string): TableColumn {
   return { key, label, ...(title === undefined ? {} : { title }), numeric: true, silent: true, value, text: (row) => words(value(row)) };
 }
 
-function words(runs: Columns, key: string, label: string, path: string, more: Partial<TableColumn> = {}): TableColumn {
-  return { key, label, text: (row) => valueAt<string>(runs, path, row) ?? '', ...more };
+function words(key: string, label: string, value: (row: number) => string | undefined, more: Partial<TableColumn> = {}): TableColumn {
+  return { key, label, text: (row) => value(row) ?? '', ...more };
 }
 
 const varies = (column: TableColumn, rows: number) => {
@@ -22,32 +23,33 @@ const varies = (column: TableColumn, rows: number) => {
   return false;
 };
 
-export function runsTable(runs: Columns, open: (row: number) => void): TableContents {
-  const appearance = (row: number) => valueAt<Appearance>(runs, 'appearance', row)!;
-  const idOf = (row: number) => valueAt<string>(runs, 'id', row)!;
-  const plain = (value: number | null | undefined) => (value === null || value === undefined ? '' : String(value));
-  const test = words(runs, 'test', 'Test', 'told.test', { title: 'Test mixture' });
-  const engine: TableColumn = { key: 'device', label: 'Device', choose: true, text: (row) => deviceWords(runs, row) };
+export function runsTable(runs: Columns<SlimRun>, open: (row: number) => void): TableContents {
+  const at = <Path extends string>(path: Path) => (row: number): Value<SlimRun, Path> | undefined => valueAt(runs, path, row);
+  const appearance = (row: number) => valueAt(runs, 'appearance', row)!;
+  const idOf = (row: number) => valueAt(runs, 'id', row)!;
+  const plain = (value: Maybe) => (value === null || value === undefined ? '' : String(value));
+  const test = words('test', 'Test', at('told.test'), { title: 'Test mixture' });
+  const device: TableColumn = { key: 'device', label: 'Device', choose: true, text: (row) => deviceWords(runs, row) };
   const columns: TableColumn[] = [
     { key: 'model', label: 'Model', choose: true, text: (row) => appearance(row).label },
-    words(runs, 'options', 'Options', 'told.options', { title: 'Options that tell runs of a model apart' }),
-    words(runs, 'task', 'Task', 'point.task', { choose: true }),
+    words('options', 'Options', at('told.options'), { title: 'Options that tell runs of a model apart' }),
+    words('task', 'Task', at('point.task'), { choose: true }),
     ...(varies(test, runs.rows) ? [test] : []),
-    numeric(runs, 'dModel', 'Width', 'point.dModel', plain, 'Width of the model (dModel)'),
-    numeric(runs, 'layers', 'Layers', 'point.layers', plain),
-    numeric(runs, 'lr', 'lr', 'point.lr', rate, 'Learning rate'),
-    numeric(runs, 'seed', 'Seed', 'point.seed', plain),
-    words(runs, 'outcome', 'Outcome', 'outcome.state', { choose: true }),
-    numeric(runs, 'accuracy', 'Test %', 'test.accuracy', percent, 'Test accuracy in percent'),
-    numeric(runs, 'validation', 'Valid. %', 'validation.accuracy', percent, 'Validation accuracy in percent'),
-    numeric(runs, 'loss', 'Loss', 'test.loss', loss, 'Test loss in nats'),
-    numeric(runs, 'state', 'State', 'stateBytes', (x) => (x === null || x === undefined ? '' : formatBytes(x)), 'Decoding state of one sequence'),
-    numeric(runs, 'parameters', 'Params', 'parameters', count, 'Parameters'),
-    numeric(runs, 'speed', 'Tokens/s', 'tokensPerSecond', count, 'Tokens a second in training'),
-    numeric(runs, 'steps', 'Steps', 'steps.run', number, 'Steps run'),
-    numeric(runs, 'time', 'Time', 'totalSeconds', duration, 'Time in all'),
-    words(runs, 'sweep', 'Sweep', 'sweep', { choose: true }),
-    ...(varies(engine, runs.rows) ? [engine] : []),
+    numeric('dModel', 'Width', at('point.dModel'), plain, 'Width of the model (dModel)'),
+    numeric('layers', 'Layers', at('point.layers'), plain),
+    numeric('lr', 'lr', at('point.lr'), rate, 'Learning rate'),
+    numeric('seed', 'Seed', at('point.seed'), plain),
+    words('outcome', 'Outcome', at('outcome.state'), { choose: true }),
+    numeric('accuracy', 'Test %', at('test.accuracy'), percent, 'Test accuracy in percent'),
+    numeric('validation', 'Valid. %', at('validation.accuracy'), percent, 'Validation accuracy in percent'),
+    numeric('loss', 'Loss', at('test.loss'), loss, 'Test loss in nats'),
+    numeric('state', 'State', at('stateBytes'), (x: Maybe) => (x === null || x === undefined ? '' : formatBytes(x)), 'Decoding state of one sequence'),
+    numeric('parameters', 'Params', at('parameters'), count, 'Parameters'),
+    numeric('speed', 'Tokens/s', at('tokensPerSecond'), count, 'Tokens a second in training'),
+    numeric('steps', 'Steps', at('steps.run'), number, 'Steps run'),
+    numeric('time', 'Time', at('totalSeconds'), duration, 'Time in all'),
+    words('sweep', 'Sweep', at('sweep'), { choose: true }),
+    ...(varies(device, runs.rows) ? [device] : []),
   ];
   return {
     name: 'runs',
@@ -57,12 +59,12 @@ export function runsTable(runs: Columns, open: (row: number) => void): TableCont
     idOf,
     colorOf: (row) => colorOn(theme(), appearance(row).color),
     hrefOf: (row) => `#run=${idOf(row)}`,
-    classOf: (row) => (valueAt<string>(runs, 'outcome.state', row) === 'done' ? '' : 'failed'),
+    classOf: (row) => (valueAt(runs, 'outcome.state', row) === 'done' ? '' : 'failed'),
     open,
   };
 }
 
-function deviceWords(runs: Columns, row: number): string {
-  const { engine, adapter, precision } = valueAt<{ engine: string; adapter: string; precision: string }>(runs, 'device', row)!;
+function deviceWords(runs: Columns<SlimRun>, row: number): string {
+  const { engine, adapter, precision } = valueAt(runs, 'device', row)!;
   return [engine, adapter, ...(precision === 'fp32' ? [] : [precision])].join(', ');
 }

@@ -39,7 +39,7 @@ export interface TableContents {
 /** pixels; the style sheet knows it too */
 const ROW = 32;
 /** rows beyond the edges that are in the document already */
-const BEYOND = 8;
+const BEYOND = 6;
 /** rows that a printed table has at the most */
 const PRINTED = 500;
 /** rows by whose texts a column's width is chosen */
@@ -62,6 +62,10 @@ export class DataTable {
   #printing = false;
   readonly #scroller: HTMLElement;
   readonly #body = el('tbody');
+  /** as many as were ever in sight together: another row is shown by other words in the same cells */
+  readonly #rows: TableRow[] = [];
+  readonly #above = el('tr', { class: 'blank', 'aria-hidden': 'true' });
+  readonly #below = el('tr', { class: 'blank', 'aria-hidden': 'true' });
   readonly #heads = new Map<string, HTMLTableCellElement>();
   readonly #search: HTMLInputElement;
   readonly #selects = new Map<string, HTMLSelectElement>();
@@ -266,14 +270,18 @@ export class DataTable {
     const height = this.#scroller.clientHeight || 600;
     const from = this.#printing ? 0 : Math.max(0, Math.min(n, Math.floor(this.#scroller.scrollTop / ROW)) - BEYOND);
     const to = this.#printing ? Math.min(n, PRINTED) : Math.min(n, from + Math.ceil(height / ROW) + 2 * BEYOND);
-    const blank = (rows: number) => (rows === 0 ? [] : [el('tr', { class: 'blank', 'aria-hidden': 'true', style: `height:${rows * ROW}px` })]);
     // one row takes the keyboard in; arrows lead to the others
     const stop = this.#focused >= from && this.#focused < to ? this.#focused : Math.min(to - 1, Math.ceil(this.#scroller.scrollTop / ROW));
-    const rows = Array.from({ length: to - from }, (_, i) => this.#rowAt(from + i, from + i === stop));
-    const left = n - to;
-    const after = this.#printing ? (left === 0 ? [] : [this.#note(`and ${left.toLocaleString('en')} more`)]) : blank(left);
     const active = this.#body.contains(document.activeElement) ? this.#placeOf(document.activeElement) : undefined;
-    this.#body.replaceChildren(...(this.#printing ? [] : blank(from)), ...(n === 0 ? [this.#note(`No ${this.#contents.noun} are left by these filters.`)] : rows), ...after);
+    while (this.#rows.length < to - from) this.#rows.push(new TableRow(this.#contents));
+    const rows = this.#rows.slice(0, to - from);
+    rows.forEach((row, i) => row.show(from + i, this.#shown[from + i], from + i === stop));
+    const left = n - to;
+    this.#above.style.height = `${this.#printing ? 0 : from * ROW}px`;
+    this.#below.style.height = `${this.#printing ? 0 : left * ROW}px`;
+    const note = n === 0 ? `No ${this.#contents.noun} are left by these filters.` : this.#printing && left > 0 ? `and ${left.toLocaleString('en')} more` : undefined;
+    const wanted: Node[] = [this.#above, ...rows.map((row) => row.element), ...(note === undefined ? [] : [this.#note(note)]), this.#below];
+    if (wanted.length !== this.#body.childNodes.length || note !== undefined) this.#body.replaceChildren(...wanted);
     if (active !== undefined) this.#link(this.#focused < 0 ? active : this.#focused)?.focus({ preventScroll: true });
   }
 
@@ -281,27 +289,8 @@ export class DataTable {
     return el('tr', { class: 'none' }, el('td', { colspan: this.#contents.columns.length }, words));
   }
 
-  #rowAt(place: number, stop: boolean): HTMLTableRowElement {
-    const row = this.#shown[place];
-    const { columns, colorOf, hrefOf, classOf } = this.#contents;
-    const made = el('tr', { 'aria-rowindex': place + 2, 'data-place': place, class: classOf?.(row) || undefined });
-    columns.forEach((column, c) => {
-      const text = column.text(row);
-      const cell = document.createElement('td');
-      if (column.numeric) cell.className = 'number';
-      else if (text.length > 24) cell.title = text;
-      if (c === 0) {
-        const href = hrefOf?.(row);
-        if (colorOf) cell.append(el('i', { class: 'dot', style: `background:${colorOf(row)}` }));
-        cell.append(href === undefined ? text : el('a', { href, tabindex: stop ? '0' : '-1' }, text));
-      } else cell.textContent = text;
-      made.append(cell);
-    });
-    return made;
-  }
-
   #link(place: number): HTMLAnchorElement | null {
-    return this.#body.querySelector(`tr[data-place="${place}"] a`);
+    return this.#body.querySelector(`tr[data-place="${place}"] a[href]`);
   }
 
   #placeOf(target: EventTarget | null): number | undefined {
@@ -332,5 +321,40 @@ export class DataTable {
     else if (top + ROW > this.#scroller.scrollTop + room) this.#scroller.scrollTop = top + ROW - room;
     this.#draw();
     this.#link(this.#focused)?.focus({ preventScroll: true });
+  }
+}
+
+/** A row of the document, which shows now this row and now that. */
+class TableRow {
+  readonly element = el('tr');
+  readonly #contents: TableContents;
+  readonly #texts: Text[];
+  readonly #link = el('a');
+  readonly #dot = el('i', { class: 'dot' });
+
+  constructor(contents: TableContents) {
+    this.#contents = contents;
+    const { columns, colorOf } = contents;
+    this.#texts = columns.map(() => document.createTextNode(''));
+    this.#link.append(this.#texts[0]);
+    this.element.append(...columns.map((column, c) => el('td', { class: column.numeric ? 'number' : undefined }, ...(c > 0 ? [this.#texts[c]] : [...(colorOf ? [this.#dot] : []), this.#link]))));
+  }
+
+  show(place: number, row: number, stop: boolean): void {
+    const { columns, colorOf, hrefOf, classOf } = this.#contents;
+    this.element.dataset['place'] = String(place);
+    this.element.ariaRowIndex = String(place + 2);
+    this.element.className = classOf?.(row) ?? '';
+    if (colorOf) this.#dot.style.background = colorOf(row);
+    const href = hrefOf?.(row);
+    if (href === undefined) this.#link.removeAttribute('href');
+    else this.#link.href = href;
+    this.#link.tabIndex = stop ? 0 : -1;
+    columns.forEach((column, c) => {
+      const text = column.text(row);
+      if (this.#texts[c].data === text) return;
+      this.#texts[c].data = text;
+      if (!column.numeric) (this.element.children[c] as HTMLElement).title = text.length > 24 ? text : '';
+    });
   }
 }
