@@ -125,7 +125,7 @@ function themeVariables(): string {
   return `:root{${variables(themes.screen)}color-scheme:light}
 @media (prefers-color-scheme:dark){:root:not([data-theme]){${variables(themes.dark)}color-scheme:dark}}
 :root[data-theme=dark]{${variables(themes.dark)}color-scheme:dark}
-@media print{:root,:root[data-theme]{${variables(themes.paper)}color-scheme:light}}`;
+@media print{:root:not([data-theme]),:root[data-theme]{${variables(themes.paper)}color-scheme:light}}`;
 }
 
 /** Inter (SIL Open Font License 1.1), the font of the figures. */
