@@ -30,8 +30,8 @@ export interface Drawing {
 
 /** Draws the figures of these names, or all of what there is; those without data are skipped. Throws E_CONFIG on an unknown format, E_OUTPUT. */
 export async function drawFigures(names: readonly string[] | undefined, stored: Stored, { folder, formats, options, draw, more }: Drawing): Promise<Drawn> {
-  const { parseFormats, writeFigure, writeFiles } = await import('#reports/write.ts');
-  const asked = formats && parseFormats(formats);
+  const { parseReportFormats, writeFigure, writeFiles } = await import('#reports/write.ts');
+  const asked = formats && parseReportFormats(formats);
   const built: Figure[] = [];
   const drawn: Drawn = { written: [], skipped: [] };
   for (const name of names ?? Object.values(figures).flatMap((kind) => ((kind.of === 'runs' ? stored.records : stored.measurements).length > 0 ? [kind.name] : []))) {

@@ -96,7 +96,8 @@ export function costFigure({ name, title, panels, all, caption, columns, command
   const places = placesOf(all);
   const place = ({ cost, panel }: Shown) => canonicalJson([panel, panels[panel].scattered === true ? cost.key : xOf(panels[panel], cost)]);
   const naming = nameSeries(shown, ({ cost, panel }) => traitsOf(cost, places, panels[panel].along), place, panels.some((p) => p.scattered) ? [] : ['dState']);
-  const families = withPeers(naming.families);
+  const whole = new Set(shown.flatMap(({ cost, appearance: { label } }) => ('model' in cost.measure.options ? [label] : [])));
+  const families = withPeers(naming.families).map((family) => ({ ...family, kind: whole.has(family.appearance.label) ? 'model' : 'op' }));
   const looks = looksOf(families);
   const names = families.flatMap((family) => family.variants);
   const roofs = roofsOf(all);

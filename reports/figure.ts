@@ -12,7 +12,7 @@ export interface Figure {
   title: string;
   /** drawn in rows from left to right */
   panels: Panel[];
-  /** panels in a row at the most; without it 3, 2 of four, and fewer where the page is narrow */
+  /** panels side by side at the most; without it 3, 2 of four. Fewer where the page is narrow */
   columns?: number;
   /** sentences: what was measured, on which device, at which precision, over how many seeds, with which budget */
   caption: string[];
@@ -22,8 +22,8 @@ export interface Figure {
 
 export interface Panel {
   title: string;
-  /** the title stands in the CSV only: the panel above has the same */
-  untitled?: boolean;
+  /** stands under the panel before it, and under its title */
+  under?: boolean;
   x: Axis;
   y: Axis;
   series: Series[];
@@ -39,6 +39,8 @@ export interface Axis {
   max?: number;
   /** fixed ticks; without them round numbers */
   ticks?: number[];
+  /** what 0, 1, 2 … are called, where they are no numbers */
+  names?: string[];
 }
 
 /** Numbers and names that belong to a mark and go into the CSV beside it. */
@@ -51,6 +53,8 @@ export interface Series {
   /** joined by a line in this order, unless they are scattered */
   marks: Mark[];
   scattered?: boolean;
+  /** the line goes across, and then up or down */
+  stepped?: boolean;
   /** what belongs on the line and has no value */
   failed: FailedMark[];
 }
@@ -59,7 +63,7 @@ export interface Series {
 export interface Look {
   /** #rrggbb */
   color: string;
-  /** Chart.js point style; "none" for a bare line */
+  /** a point style of Chart.js, "triangleDown", "triangleLeft" or "triangleRight"; "none" for a bare line */
   marker: string;
   filled: boolean;
   /** lengths of dashes and gaps in pixels; empty is a solid line */
@@ -76,16 +80,20 @@ export interface Mark {
   label?: string;
   /** drawn small and hollow, beside the line */
   aside?: boolean;
+  /** in a circle: the one that was chosen */
+  ringed?: boolean;
   facts: Facts;
   /** ids of the runs or measurements behind it */
   runs?: readonly string[];
 }
 
-/** Drawn as a crossed circle on the x axis. */
+/** Drawn as a crossed circle on the x axis, or as an arrow at the upper edge. */
 export interface FailedMark {
   x: number;
   /** "diverged" */
   why: string;
+  /** it would be farther up than the axis shows: "not reached" */
+  above?: boolean;
   facts: Facts;
   runs?: readonly string[];
 }
@@ -100,6 +108,10 @@ export interface FigureOptions {
   models?: readonly string[];
   /** accuracy at these slices of the test, not over all of them: `{ seqLen: 512 }` */
   slice?: Slice;
+  /** accuracy against this key of the slices, not against all that vary */
+  by?: string;
+  /** the validation accuracy that counts as learnt; 0.99 unless given */
+  reach?: number;
   /** published numbers beside the measured ones, named as such */
   anchors?: boolean;
   /** instead of the figure's own title */

@@ -9,7 +9,7 @@ import { madeUpMeasurement, madeUpRecord } from '#results/made-up.ts';
 import type { Measurement } from '#results/measurement.ts';
 import type { Appearance, OutcomeState, RunRecord } from '#results/record.ts';
 import { drawCsv } from './csv.ts';
-import { drawPng, drawSvg } from './draw.ts';
+import { drawPdf, drawPng, drawSvg } from './draw.ts';
 import type { Figure } from './figure.ts';
 import { figures } from './index.ts';
 import { parseFormats, writeFigure } from './write.ts';
@@ -140,7 +140,7 @@ describe.each(built)('%s', (name, figure) => {
   test('is the same file again, whatever the order of the records', () => {
     const again = figures[name].build({ records: records.toReversed(), measurements: measurements.toReversed() }, { anchors: true });
     expect(again).toEqual(figure);
-    expect(drawSvg(again)).toBe(drawSvg(figure));
+    expect(drawSvg(again, { caption: false }) === drawSvg(figure, { caption: false })).toBe(true);
     expect(drawCsv(again)).toBe(drawCsv(figure));
   });
 
@@ -151,10 +151,10 @@ describe.each(built)('%s', (name, figure) => {
   });
 
   test('is a PNG of the size asked for, with ink on it', async () => {
-    const png = drawPng(figure, { width: 600, scale: 2 });
+    const png = drawPng(figure, { width: 600, scale: 2, caption: false });
     expect(png.subarray(0, 8)).toEqual(Buffer.from('89504e470d0a1a0a', 'hex'));
     const image = await loadImage(png);
-    const svg = drawSvg(figure, { width: 600 });
+    const svg = drawSvg(figure, { width: 600, caption: false });
     expect(image.width).toBe(1200);
     expect(image.height).toBe(2 * Number(/height="(\d+)"/.exec(svg)![1]));
     expect(inkOf(await pixelsOf(png))).toBeGreaterThan(0.01);
@@ -170,13 +170,35 @@ describe.each(built)('%s', (name, figure) => {
     expect(paper).not.toContain('#16181D');
   });
 
+  test('is a PDF of vectors, the same file again, of the width asked for', () => {
+    const [first, second] = [1, 2].map(() => drawPdf(figure, { mm: 85 }));
+    expect(first.equals(second)).toBe(true);
+    const text = first.toString('latin1');
+    const [, width] = /\/MediaBox \[0 0 ([\d.]+) /.exec(text)!;
+    expect((Number(width) * 25.4) / 72).toBeCloseTo(85, 0);
+    expect(text).toMatch(/\/Type \/Font\b/);
+    expect(text).not.toMatch(/\/Subtype \/Image/);
+  });
+
+  test('is not cut off in a column', () => {
+    const svg = drawSvg(figure, { mm: 85 });
+    expect(Number(/<svg [^>]*width="([\d.]+)mm"/.exec(svg)![1])).toBeCloseTo(85, 0);
+    const [width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!.slice(1).map(Number);
+    for (const [, path] of svg.matchAll(/<path (?![^>]*transform)[^>]*\bd="([^"]*)"/g)) {
+      for (const [, x, y] of path.matchAll(/(-?[\d.]+) (-?[\d.]+)/g)) {
+        if (Number(x) < 0 || Number(x) > width || Number(y) < 0 || Number(y) > height) expect.fail(`${x} ${y} is outside of ${width} × ${height}`);
+      }
+    }
+  });
+
   test('has every mark in the CSV', () => {
-    const lines = drawCsv(figure).trimEnd().split('\n');
+    const csv = drawCsv(figure);
+    const lines = csv.trimEnd().split('\n');
     const failed = figure.panels.flatMap((panel) => panel.series.flatMap((series) => series.failed));
     expect(lines.length).toBe(1 + marksOf(figure).length + failed.length);
     const columns = lines[0].split(',');
     for (const column of ['panel', 'series', 'x', 'y', 'low', 'high', 'outcome']) expect(columns).toContain(column);
-    for (const { x, y } of marksOf(figure)) expect(drawCsv(figure)).toContain(`,${x},${y},`);
+    for (const { x, y } of marksOf(figure)) expect(csv.includes(`,${x},${y},`), `${x},${y}`).toBe(true);
   });
 });
 
@@ -246,7 +268,11 @@ describe('the figures', () => {
     const figure = figures['recall-vs-state'].build({ records, measurements: [] });
     expect(figure.panels.map((p) => p.title)).toEqual(['length 256', 'length 512']);
     const [first, second] = figure.panels;
-    expect(first.series.map((s) => s.name)).toEqual(['Attention', 'Mamba', 'Mamba-2']);
+    expect(first.series.map((s) => s.name)).toEqual(['Attention', 'Mamba', 'Mamba-2', 'Pareto front']);
+    // what is on the front is told at each mark, and in words
+    const front = first.series[3].marks;
+    expect(first.series.slice(0, 3).flatMap((s) => s.marks.filter((m) => m.facts['front'] === 'yes'))).toHaveLength(front.length);
+    expect(figure.caption.join(' ')).toContain(`There, at length 256: Mamba-2 (N=16), d=32; `);
     const xs = first.series[2].marks.map((m) => m.x);
     expect(xs).toEqual(xs.toSorted((a, b) => a - b));
     expect(first.series[2].marks.map((m) => m.label)).toContain('N=64');
@@ -282,8 +308,8 @@ describe('the figures', () => {
     const figure = figures['learning-curves'].build({ records, measurements: [] }, { models: ['mamba2', 'attention'] });
     expect(figure.panels.map((p) => [p.title, p.y.label])).toEqual([
       ['length 256', 'Validation accuracy'],
-      ['length 512', 'Validation accuracy'],
       ['length 256', 'Training loss (nats)'],
+      ['length 512', 'Validation accuracy'],
       ['length 512', 'Training loss (nats)'],
     ]);
     expect(new Set(figure.panels[0].series.map((s) => s.name)).size).toBeGreaterThan(2);
@@ -354,7 +380,7 @@ describe('the figures of costs', () => {
 
   test('tokens-per-second is tokens over time', () => {
     const figure = figureOf('tokens-per-second');
-    expect(figure.panels.map((p) => p.title)).toEqual(['Training, width 64', 'Prefill, width 64', 'Decoding, width 64']);
+    expect(figure.panels.map((p) => p.title)).toEqual(['Training, width 64', 'Prefill, width 64', 'Decoding, width 64', 'Decoding, width 64']);
     expect(seriesOf(figure, 0, 'attention').marks[0].y).toBeCloseTo(4096 / 0.033, 6);
   });
 
@@ -387,7 +413,7 @@ describe('writing', () => {
   });
 
   test('refuses a format that it does not know, and names those that it does', () => {
-    expect(() => writeFigure(figure, dir, ['pdf'])).toThrow(/E_CONFIG: unknown figure format "pdf"\..*Known: png, svg, csv\./);
+    expect(() => writeFigure(figure, dir, ['pdff'])).toThrow(/E_CONFIG: unknown figure format "pdff"\. Did you mean "pdf"\? Known: png, svg, pdf, csv\./);
     expect(codeOf(() => writeFigure(figure, dir, ['svg', 'html']))).toBe('E_CONFIG');
     expect(existsSync(join(dir, 'recall-vs-state.svg'))).toBe(false);
     expect(parseFormats(['PNG, svg', 'svg'])).toEqual(['png', 'svg']);

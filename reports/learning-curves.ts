@@ -3,11 +3,11 @@
  * rate chosen on validation, one line a seed.
  */
 import { canonicalJson } from '#core/content-id.ts';
-import { mean } from '#core/statistics.ts';
-import { cellsOf, type DoneCell } from '#results/query.ts';
+import { cellsOf } from '#results/query.ts';
 import type { RunRecord } from '#results/record.ts';
 import { accuracyAxis, sizesOf } from './accuracy-mark.ts';
 import { captionOf, notesOf } from './caption.ts';
+import { crowdSentence, lines } from './crowd.ts';
 import type { Axis, Figure, FigureKind, Mark, Panel, Series } from './figure.ts';
 import { looksOf } from './look.ts';
 import { describeMixtures, mixturesOf, nameIn } from './mixture.ts';
@@ -16,9 +16,6 @@ import { select } from './selection.ts';
 
 const lossAxis: Axis = { label: 'Training loss (nats)', scale: 'linear', unit: 'number', min: 0 };
 
-/** More lines than this in a panel cannot be told apart. */
-const CROWD = 8;
-
 export const learningCurves: FigureKind<'learning-curves'> = {
   name: 'learning-curves',
   summary: 'validation accuracy and training loss against steps, for the runs at the chosen learning rates',
@@ -26,10 +23,7 @@ export const learningCurves: FigureKind<'learning-curves'> = {
   build({ records }, options = {}): Figure {
     const cells = cellsOf(select('learning-curves', records, options));
     const mixtures = mixturesOf(cells);
-    const chosen = mixtures.map((mixture) => {
-      const done = mixture.cells.filter((cell) => cell.state === 'done');
-      return { mixture, done, drawn: done.length > CROWD ? bestOfEach(done) : done };
-    });
+    const chosen = mixtures.map((mixture) => ({ mixture, drawn: lines(mixture.cells).filter((cell) => cell.state === 'done') }));
     const all = chosen.flatMap(({ drawn }) => drawn);
     const mixtureOf = new Map(chosen.flatMap(({ mixture, drawn }) => drawn.map((cell) => [cell, mixture.key])));
     const naming = nameSeries(all, cellTraits, (cell) => canonicalJson(mixtureOf.get(cell)!), ['dState', 'dModel']);
@@ -56,18 +50,17 @@ export const learningCurves: FigureKind<'learning-curves'> = {
       }),
     });
     const words = captionOf(all);
-    const hidden = chosen.reduce((n, { done, drawn }) => n + done.length - drawn.length, 0);
     return {
       name: 'learning-curves',
       title: options.title ?? 'Learning curves',
-      columns: Math.min(3, mixtures.length),
-      panels: inRows(chosen.length, 3, [
-        (i) => panel(chosen[i], accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
-        (i) => ({ ...panel(chosen[i], lossAxis, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))), untitled: true }),
+      columns: 3,
+      panels: chosen.flatMap((of) => [
+        panel(of, accuracyAxis('Validation accuracy'), (run) => run.curve.flatMap((row) => (row.accuracy === null ? [] : [[row.step, row.accuracy]]))),
+        { ...panel(of, lossAxis, (run) => run.curve.flatMap((row) => (row.loss === null ? [] : [[row.step, row.loss]]))), under: true },
       ]),
       caption: [
         `Validation on ${describeMixtures(mixtures)}; one line a seed.`,
-        ...(hidden > 0 ? [`Of each mixer the size that is best on validation is drawn; ${hidden} others are left out.`] : []),
+        ...crowdSentence(mixtures.map((mixture) => mixture.cells)),
         words.device,
         words.budget,
         words.rate,
@@ -77,23 +70,3 @@ export const learningCurves: FigureKind<'learning-curves'> = {
     };
   },
 };
-
-/** `n` columns wrapped at `most`, each with all of its panels under one another. */
-function inRows(n: number, most: number, makers: readonly ((i: number) => Panel)[]): Panel[] {
-  const panels: Panel[] = [];
-  for (let from = 0; from < n; from += most) {
-    for (const make of makers) for (let i = from; i < Math.min(n, from + most); i++) panels.push(make(i));
-  }
-  return panels;
-}
-
-/** Of every label the cell with the highest validation accuracy; ties to the smaller state. */
-function bestOfEach(cells: readonly DoneCell[]): DoneCell[] {
-  const best = new Map<string, DoneCell>();
-  const validation = (cell: DoneCell) => mean(cell.runs.map((run) => run.validation?.accuracy ?? -1));
-  for (const cell of cells) {
-    const other = best.get(cell.appearance.label);
-    if (other === undefined || validation(cell) > validation(other) || (validation(cell) === validation(other) && cell.stateBytes < other.stateBytes)) best.set(cell.appearance.label, cell);
-  }
-  return [...best.values()];
-}

@@ -1,13 +1,13 @@
 /** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
 import { drawPoint } from 'chart.js/helpers';
-import { drawFailure, pointStyle, sizes, type Context2D } from './chart.ts';
+import type { Context2D } from './context.ts';
 import type { Figure, Look } from './figure.ts';
-import { colorOn, type Theme } from './theme.ts';
+import { drawBeyond, drawFailure, drawRing, point } from './marker.ts';
+import { colorOn, sizes, type Theme } from './theme.ts';
 
 export interface LegendEntry {
   name: string;
-  /** absent for the mark of what failed */
-  look?: Look;
+  look: Look | 'failed' | 'beyond' | 'ringed';
   /** a marker without a line */
   scattered?: boolean;
   /** from the left edge, and the row */
@@ -15,20 +15,23 @@ export interface LegendEntry {
   row: number;
 }
 
-/** the grey of a failure that is of no one series */
+/** the grey of marks that are of no one series */
 const NOBODY = '#555555';
 const KEY = 36;
-const FAILED_KEY = 11;
+const MARK_KEY = 11;
 const GAP = 7;
 const BETWEEN = 20;
 export const ROW_HEIGHT = 20;
 
-/** The entries of a figure's series and, if anything failed, of the failed mark, set in rows. */
+/** The entries of a figure's series and of the marks that it has beside them, set in rows. */
 export function legendOf(figure: Figure, width: number, widthOf: (text: string) => number): LegendEntry[] {
   const looks = new Map<string, Pick<LegendEntry, 'look' | 'scattered'>>();
   const all = figure.panels.flatMap((panel) => panel.series);
   for (const { name, look, scattered } of all) looks.set(name, { look, ...(scattered ? { scattered } : {}) });
-  if (all.some((series) => series.failed.length > 0)) looks.set('no result', {});
+  const failed = all.flatMap((series) => series.failed);
+  if (all.some((series) => series.marks.some((mark) => mark.ringed))) looks.set('chosen', { look: 'ringed' });
+  if (failed.some((mark) => !mark.above)) looks.set('no result', { look: 'failed' });
+  for (const { above, why } of failed) if (above) looks.set(why, { look: 'beyond' });
   const entries: LegendEntry[] = [];
   let [x, row] = [0, 0];
   for (const [name, key] of looks) {
@@ -47,16 +50,22 @@ export function drawLegend(ctx: Context2D, entries: readonly LegendEntry[], left
   ctx.textAlign = 'left';
   for (const { name, look, scattered, x, row } of entries) {
     const [at, y] = [left + x, top + (row + 0.5) * ROW_HEIGHT];
-    if (look === undefined) drawFailure(ctx, at + FAILED_KEY / 2, y, NOBODY, theme);
-    else drawKey(ctx, { ...look, color: colorOn(theme, look.color) }, at, y, theme, scattered);
+    const middle = at + MARK_KEY / 2;
+    if (look === 'failed') drawFailure(ctx, middle, y, NOBODY, theme);
+    else if (look === 'beyond') drawBeyond(ctx, middle, y, { color: NOBODY, marker: 'none', filled: false, dash: [] }, theme);
+    else if (look === 'ringed') {
+      ctx.strokeStyle = colorOn(theme, NOBODY);
+      ctx.lineWidth = 1.2;
+      drawRing(ctx, { x: middle, y }, 5);
+    } else drawKey(ctx, { ...look, color: colorOn(theme, look.color) }, at, y, theme, scattered);
     ctx.fillStyle = theme.text;
     ctx.fillText(name, at + keyWidth({ look, scattered }) + GAP, y + 0.5);
   }
   ctx.restore();
 }
 
-function keyWidth({ look, scattered }: { look?: Look | undefined; scattered?: boolean | undefined }): number {
-  return look === undefined || scattered ? FAILED_KEY : KEY;
+function keyWidth({ look, scattered }: Pick<LegendEntry, 'look'> & { scattered?: boolean | undefined }): number {
+  return typeof look === 'string' || scattered ? MARK_KEY : KEY;
 }
 
 function drawKey(ctx: Context2D, look: Look, x: number, y: number, theme: Theme, scattered = false): void {
@@ -75,6 +84,6 @@ function drawKey(ctx: Context2D, look: Look, x: number, y: number, theme: Theme,
   ctx.lineDashOffset = 0;
   ctx.lineWidth = 1.4;
   ctx.fillStyle = look.filled ? look.color : theme.paper;
-  if (look.marker !== 'none') drawPoint(ctx, { pointStyle: pointStyle(look), radius: sizes.radius, borderWidth: 1.4 }, x + (scattered ? FAILED_KEY : KEY) / 2, y);
+  if (look.marker !== 'none') drawPoint(ctx, { ...point(look), radius: sizes.radius, borderWidth: 1.4 }, x + (scattered ? MARK_KEY : KEY) / 2, y);
   ctx.restore();
 }

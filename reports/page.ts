@@ -3,19 +3,34 @@
  * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
  */
 import type { Chart, ChartConfiguration } from 'chart.js';
-import { chartOf, sizes, type Context2D, type Place } from './chart.ts';
-import type { Axis, Figure } from './figure.ts';
+import { chartOf, type Place } from './chart.ts';
+import { contextAt, type Context2D, type Rectangle } from './context.ts';
+import type { Axis, Figure, Panel } from './figure.ts';
 import { drawLegend, legendOf, ROW_HEIGHT } from './legend.ts';
-import type { Style } from './theme.ts';
+import { sizes, type Style } from './theme.ts';
 import { domainOf, formatTicks, ticksOf, type Domain } from './ticks.ts';
 
+/** Points and millimetres of a CSS pixel in print: the smallest letters, of 10.5 pixels, are 6 points high. */
+export const PT = 6 / sizes.label;
+export const MM = (PT * 25.4) / 72;
+
 export interface PageOptions {
-  /** CSS pixels; 720 unless given */
+  /** the width in print, in millimetres; what is then too wide stands in more rows */
+  mm?: number;
+  /** or the width in CSS pixels; 720 unless given */
   width?: number;
   /** whether caption and notes stand under the panels; true unless given */
   caption?: boolean;
-  /** the panels alone, fewer in a row where there is no room: title, legend and caption stand elsewhere */
+  /** the panels alone: title, legend and caption stand elsewhere */
   bare?: boolean;
+}
+
+/** A chart's place, with its upper left corner on the page. */
+export interface PanelPlace extends Place {
+  x0: number;
+  y0: number;
+  /** the lines of its title, above its plot */
+  title: string[];
 }
 
 export interface Page {
@@ -24,16 +39,8 @@ export interface Page {
   height: number;
   /** the panels, in the order of the figure */
   places: readonly PanelPlace[];
-  /** panels in a row */
-  columns: number;
   /** A fresh configuration, since Chart.js writes into the one it is given. `scale` is device pixels a CSS pixel. */
   configuration(scale: number): ChartConfiguration<'scatter'>;
-}
-
-/** A chart's place, with its upper left corner on the page. */
-export interface PanelPlace extends Place {
-  x0: number;
-  y0: number;
 }
 
 const MARGIN = 16;
@@ -45,9 +52,11 @@ const ABOVE = 8;
 /** what of it the margin does not give at the right end of the page */
 const END = 8;
 const ROW_GAP = 16;
-/** of a panel */
-const NARROWEST = 190;
-const PANEL_TITLE = 22;
+/** of a plot */
+const NARROWEST = 140;
+/** a line of the title of a panel, and what is under it */
+export const PANEL_LINE = 17;
+export const UNDER_PANEL_TITLE = 5;
 const TICKS = 24;
 const TICKS_AND_TITLE = 46;
 const LINE = 1.45;
@@ -57,7 +66,7 @@ export type Measurer = (text: string, size: number, weight?: number) => number;
 
 /** Lays a figure out. */
 export function layOut(figure: Figure, style: Style, text: Measurer, options: PageOptions = {}): Page {
-  const { width = 720, bare = false, caption: withCaption = !bare } = options;
+  const { mm, width = mm === undefined ? 720 : Math.round(mm / MM), bare = false, caption: withCaption = !bare } = options;
   const { theme, family } = style;
   const inner = width - 2 * MARGIN;
 
@@ -65,23 +74,31 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   const legend = bare ? [] : legendOf(figure, inner, (s) => text(s, sizes.text));
   const captionLines = !withCaption ? [] : [figure.caption.join(' '), ...figure.notes].filter((s) => s !== '').flatMap((s) => wrap(s, inner, (t) => text(t, sizes.caption)));
 
-  const wanted = figure.columns ?? (figure.panels.length === 4 ? 2 : 3);
-  const columns = Math.max(1, Math.min(wanted, figure.panels.length, bare ? Math.floor(inner / NARROWEST) : (figure.columns ?? Math.floor(inner / NARROWEST))));
-  const rows = Math.ceil(figure.panels.length / columns);
   const domains = domainsOf(figure);
   const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
   const left = Math.ceil(widest) + 34;
-  // numbers on the left axis once a row, if the row agrees on them
-  const yLabels = figure.panels.map((panel, i) => {
-    const first = i - (i % columns);
-    return i === first || !sameAxis(panel.y, figure.panels[first].y) || domains[i].y.max !== domains[first].y.max;
-  });
-  const gutter = yLabels.some((labels, i) => labels && i % columns > 0) ? left + 14 : GUTTER;
-  const plotWidth = (inner - left - END - (columns - 1) * gutter) / columns;
-  const plotHeight = Math.round(Math.max(150, Math.min(columns === 1 ? 330 : 300, plotWidth * (columns === 1 ? 0.55 : columns === 2 ? 0.75 : 1))));
+  const inColumns = (columns: number) => {
+    const cells = cellsOf(figure.panels, columns);
+    // numbers on the left axis once a row, if the row agrees on them
+    const yLabels = figure.panels.map((panel, i) => {
+      const first = cells.findIndex(({ row, column }) => row === cells[i].row && column === 0);
+      return i === first || !sameAxis(panel.y, figure.panels[first].y) || domains[i].y.max !== domains[first].y.max;
+    });
+    const gutter = yLabels.some((labels, i) => labels && cells[i].column > 0) ? left + 14 : GUTTER;
+    return { columns, cells, yLabels, gutter, plotWidth: (inner - left - END - (columns - 1) * gutter) / columns };
+  };
+  // as many as leave every plot wide enough for itself and for what is written under it
+  const widestLabel = Math.max(0, ...figure.panels.map((panel) => text(panel.x.label, sizes.text)));
+  const stacks = figure.panels.filter((panel) => !panel.under).length;
+  const tried = Array.from({ length: Math.min(figure.columns ?? (stacks === 4 ? 2 : 3), stacks) }, (_, i) => inColumns(i + 1));
+  const { columns, cells, yLabels, gutter, plotWidth } = tried.findLast((fit) => fit.plotWidth >= Math.max(NARROWEST, widestLabel - 8)) ?? inColumns(1);
+  const rows = 1 + Math.max(...cells.map(({ row }) => row));
+  const highestLabel = Math.max(0, ...figure.panels.map((panel) => text(panel.y.label, sizes.text)));
+  const plotHeight = Math.round(Math.max(150, highestLabel + 4, Math.min(columns === 1 ? 330 : 300, plotWidth * (columns === 1 ? 0.55 : columns === 2 ? 0.75 : 1))));
+  const titles = figure.panels.map((panel) => (panel.under ? [] : wrap(panel.title, plotWidth + GUTTER - 4, (s) => text(s, sizes.text, 600))));
   const xTitle = figure.panels.map((panel, i) => {
-    const below = figure.panels[i + columns];
-    return below === undefined || !sameAxis(panel.x, below.x);
+    const below = cells.findIndex(({ row, column }) => row === cells[i].row + 1 && column === cells[i].column);
+    return below < 0 || !sameAxis(panel.x, figure.panels[below].x);
   });
 
   const legendTop = MARGIN + title.length * sizes.title * LINE + 4;
@@ -90,9 +107,10 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   const rowsOf: { top: number; titled: number; bottom: number }[] = [];
   let end = panelsTop;
   for (let row = 0; row < rows; row++) {
-    const first = row * columns;
-    const titled = figure.panels.slice(first, first + columns).some((panel) => panel.title !== '' && !panel.untitled) ? PANEL_TITLE : 0;
-    const bottom = xTitle.slice(first, first + columns).includes(true) ? TICKS_AND_TITLE : TICKS;
+    const inRow = <T>(items: readonly T[]) => items.filter((_, i) => cells[i].row === row);
+    const lines = Math.max(0, ...inRow(titles).map((of) => of.length));
+    const titled = lines === 0 ? 0 : lines * PANEL_LINE + UNDER_PANEL_TITLE;
+    const bottom = inRow(xTitle).includes(true) ? TICKS_AND_TITLE : TICKS;
     rowsOf.push({ top: end, titled, bottom });
     end += titled + plotHeight + bottom + (row < rows - 1 ? ROW_GAP : 0);
   }
@@ -100,7 +118,7 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   const height = Math.ceil(captionLines.length === 0 ? end + MARGIN - 4 : captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
 
   const places = figure.panels.map((_, i): PanelPlace => {
-    const [row, column] = [Math.floor(i / columns), i % columns];
+    const { row, column } = cells[i];
     const { top, titled, bottom } = rowsOf[row];
     const own = yLabels[i] ? left : OVERHANG;
     return {
@@ -116,6 +134,7 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
       y: domains[i].y,
       yLabels: yLabels[i],
       xTitle: xTitle[i],
+      title: titles[i],
     };
   });
 
@@ -123,7 +142,6 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
     width,
     height,
     places,
-    columns,
     configuration: (scale) => ({
       type: 'scatter',
       data: { datasets: [] },
@@ -139,7 +157,8 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
         {
           id: 'page',
           afterDraw(chart) {
-            const { ctx } = chart;
+            // a context that draws circles as circles
+            const ctx = contextAt(chart.ctx, { x0: 0, y0: 0, width, height });
             ctx.save();
             ctx.fillStyle = theme.paper;
             ctx.fillRect(0, 0, width, height);
@@ -152,8 +171,8 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
               ctx.font = `600 ${sizes.text}px ${family}`;
               ctx.fillStyle = theme.text;
               ctx.textAlign = 'center';
-              if (!panel.untitled) ctx.fillText(panel.title, place.x0 + place.left + plotWidth / 2, place.y0 + ABOVE - PANEL_TITLE / 2 - 2);
-              drawInside(chart, chartOf(panel, place, style), place);
+              place.title.toReversed().forEach((line, n) => ctx.fillText(line, place.x0 + place.left + plotWidth / 2, place.y0 + ABOVE - UNDER_PANEL_TITLE - (n + 0.5) * PANEL_LINE + 0.5));
+              drawInside(ctx, chart.constructor as typeof Chart, chartOf(panel, place, style), place);
             });
             drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, theme.faint, MARGIN, captionTop, sizes.caption * LINE);
             ctx.restore();
@@ -162,6 +181,17 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
       ],
     }),
   };
+}
+
+/** The row and column of every panel: stacks from left to right, and as deep as the deepest. */
+function cellsOf(panels: readonly Panel[], columns: number): { row: number; column: number }[] {
+  let [stack, level] = [-1, 0];
+  const places = panels.map(({ under }) => {
+    [stack, level] = under ? [stack, level + 1] : [stack + 1, 0];
+    return { stack, level };
+  });
+  const depth = 1 + Math.max(...places.map((place) => place.level));
+  return places.map((place) => ({ row: Math.floor(place.stack / columns) * depth + place.level, column: place.stack % columns }));
 }
 
 /** The ends of the axes of every panel: panels with the same axis share them. */
@@ -187,47 +217,11 @@ function drawLines(ctx: Context2D, lines: readonly string[], font: string, color
   lines.forEach((line, i) => ctx.fillText(line, x, y + (i + 0.5) * height));
 }
 
-/**
- * Draws a chart at a place inside the page. Chart.js thinks a chart owns its canvas: it sets the transform from scratch and
- * clears everything. The inner chart gets a context that sets transforms relative to its place and clears nothing.
- */
-function drawInside(page: Chart, configuration: ChartConfiguration<'scatter'>, place: { x0: number; y0: number; width: number; height: number }): void {
-  const { ctx } = page;
-  const base = ctx.getTransform();
-  const canvas: Record<string, unknown> = { width: place.width, height: place.height, style: {} };
-  const setTransform = (a: number, b: number, c: number, d: number, e: number, f: number) =>
-    ctx.setTransform(base.a * a, base.d * b, base.a * c, base.d * d, base.a * (e + place.x0) + base.e, base.d * (f + place.y0) + base.f);
-  const own: Record<PropertyKey, unknown> = {
-    canvas,
-    setTransform,
-    resetTransform: () => setTransform(1, 0, 0, 1, 0, 0),
-    clearRect: () => {},
-    arc: (x: number, y: number, radius: number, from: number, to: number, back?: boolean) =>
-      Math.abs(to - from) >= 2 * Math.PI - 1e-9 ? circle(ctx, x, y, radius) : ctx.arc(x, y, radius, from, to, back),
-  };
-  const inside = new Proxy(ctx, {
-    get(target, key) {
-      if (key in own) return own[key];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
-    },
-    set: (target, key, value) => Reflect.set(target, key, value, target),
-  });
-  canvas['getContext'] = () => inside;
+/** Draws a chart at a place inside the page. */
+function drawInside(ctx: Context2D, ChartClass: typeof Chart, configuration: ChartConfiguration<'scatter'>, place: Rectangle): void {
   ctx.save();
-  const ChartClass = page.constructor as typeof Chart;
-  new ChartClass(inside, configuration).destroy();
+  new ChartClass(contextAt(ctx, place), configuration).destroy();
   ctx.restore();
-}
-
-/** A circle of four cubic curves; the SVG canvas makes 128 pieces of an arc. */
-function circle(ctx: Context2D, x: number, y: number, radius: number): void {
-  const k = radius * 0.5522847498;
-  ctx.moveTo(x + radius, y);
-  ctx.bezierCurveTo(x + radius, y + k, x + k, y + radius, x, y + radius);
-  ctx.bezierCurveTo(x - k, y + radius, x - radius, y + k, x - radius, y);
-  ctx.bezierCurveTo(x - radius, y - k, x - k, y - radius, x, y - radius);
-  ctx.bezierCurveTo(x + k, y - radius, x + radius, y - k, x + radius, y);
 }
 
 /** Breaks a text into lines at its spaces. */

@@ -2,13 +2,15 @@
  * Accuracy against the bytes that decoding carries from step to step: what a model remembers for what it keeps. One line
  * a mixer, through all of its widths and state sizes, as in figure 2 of the Based paper (arXiv 2402.18668).
  */
-import { mean } from '#core/statistics.ts';
-import { cellsOf, type Cell, type DoneCell } from '#results/query.ts';
-import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
+import { cellsOf, type Cell } from '#results/query.ts';
+import { accuracyAxis, accuracyLabel, failedRuns, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, notesOf, whyFailed } from './caption.ts';
+import { better } from './crowd.ts';
 import type { FigureKind, FigureOptions, Look, Mark, Panel, Series } from './figure.ts';
 import { looksOf } from './look.ts';
 import { describeMixtures, mixturesOf, nameIn } from './mixture.ts';
+import { frontSentences, withFront } from './pareto.ts';
+import { withOptions } from './naming.ts';
 import { select } from './selection.ts';
 
 export const recallVsState: FigureKind<'recall-vs-state'> = {
@@ -28,14 +30,16 @@ export const recallVsState: FigureKind<'recall-vs-state'> = {
         series: [...labels.keys()].map((label) => seriesOf(label, mixture.cells.filter((cell) => cell.appearance.label === label), looks.get(label)!, options)),
       }),
     );
+    const fronts = panels.map((panel) => withFront(panel.series, (mark, of) => withSizes(of.name, mark)));
     const aside = panels.some((panel) => panel.series.some((series) => series.marks.some((mark) => mark.aside)));
     return {
       name: 'recall-vs-state',
       title: options.title ?? 'Recall against the size of the state',
-      panels,
+      panels: panels.map((panel, i) => ({ ...panel, series: fronts[i].drawn })),
       caption: [
         `${accuracyLabel(options.slice)} on ${describeMixtures(mixtures)}.`,
         ...(aside ? ['Where models have the same state, the line joins those best on validation; the others are small and hollow.'] : []),
+        ...frontSentences('as few bytes', panels.map(({ title }, i) => ({ title, names: fronts[i].names }))),
         ...Object.values(captionOf(cells)),
       ],
       notes: notesOf(cells, nameIn(mixtures)),
@@ -51,7 +55,7 @@ function seriesOf(label: string, cells: readonly Cell[], look: Look, options: Fi
     const mark = markOf(cell, cell.stateBytes, options.slice);
     if (mark === undefined) return [];
     const rivals = done.filter((other) => other.stateBytes === cell.stateBytes);
-    const aside = cell !== best(rivals);
+    const aside = cell !== rivals.reduce(better);
     const { dState } = cell.point.modelOptions;
     return [{ ...mark, ...(aside ? { aside } : {}), ...(labelled && dState !== undefined ? { label: `N=${String(dState)}` } : {}) }];
   });
@@ -59,12 +63,11 @@ function seriesOf(label: string, cells: readonly Cell[], look: Look, options: Fi
     name: label,
     look,
     marks: marks.sort((a, b) => a.x - b.x),
-    failed: failed.map((cell) => ({ x: cell.stateBytes, why: whyFailed(cell), facts: sizesOf(cell), runs: cell.failed.map((run) => run.id) })),
+    failed: failed.map((cell) => ({ x: cell.stateBytes, why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) })),
   };
 }
 
-/** The best on validation; ties to the fewer parameters. */
-function best(cells: readonly DoneCell[]): DoneCell {
-  const validation = (cell: DoneCell) => mean(cell.runs.map((run) => run.validation?.accuracy ?? -1));
-  return cells.reduce((a, b) => (validation(b) > validation(a) || (validation(b) === validation(a) && b.parameters < a.parameters) ? b : a));
+/** "Mamba-2 (N=64), d=128" */
+function withSizes(label: string, { facts: { dState, dModel } }: Mark): string {
+  return `${withOptions(label, dState === undefined ? {} : { dState })}, d=${dModel}`;
 }

@@ -48,5 +48,5 @@ test('a browser can draw: what lays out and draws a chart imports Chart.js, and 
   };
   visit('./chart.ts');
   visit('./page.ts');
-  expect([...seen].sort()).toEqual(['chart', 'color', 'legend', 'page', 'theme', 'ticks'].map((name) => `./${name}.ts`));
+  expect([...seen].sort()).toEqual(['chart', 'color', 'context', 'legend', 'marker', 'overlay', 'page', 'theme', 'ticks'].map((name) => `./${name}.ts`));
 });

@@ -28,7 +28,7 @@ export interface Style {
 }
 
 /** The least contrast of a series on a dark ground. */
-const VISIBLE = 3;
+const VISIBLE = 4;
 
 const isDark = ({ paper }: Theme) => luminance(paper) < 0.2;
 
@@ -44,3 +44,6 @@ export function colorOn(theme: Theme, color: string): string {
 export function wordsOn(theme: Theme, color: string): string {
   return mix(colorOn(theme, color), isDark(theme) ? '#ffffff' : '#000000', 0.3);
 }
+
+/** Sizes in CSS pixels. Drawn 720 wide and printed 5.5 inches wide, 12 pixels are 6.6 points. */
+export const sizes = { title: 17, text: 13, tick: 12, label: 10.5, caption: 12, line: 1.75, radius: 4.25 } as const;

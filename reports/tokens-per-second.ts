@@ -8,7 +8,7 @@ const rate: Axis = { label: 'Tokens per second', scale: 'log10', unit: 'count' }
 
 export const tokensPerSecond: FigureKind<'tokens-per-second'> = {
   name: 'tokens-per-second',
-  summary: 'tokens a second of whole models: training and prefill against length, decoding against batch',
+  summary: 'tokens a second of whole models: training and prefill against length, decoding against batch and context',
   of: 'costs',
   build(stored, options = {}) {
     const all = selectCosts(stored, options);
@@ -23,14 +23,16 @@ export const tokensPerSecond: FigureKind<'tokens-per-second'> = {
     const of = (workload: string) => all.filter(({ measure }) => measure.workload === workload);
     const widthOf = (what: string) => (cost: Cost) => `${what}, width ${formatNumber(option(cost, 'dModel'))}`;
     const [train, prefill] = (['train', 'prefill'] as const).map((workload) => groupBy(of(workload), widthOf(workload === 'train' ? 'Training' : 'Prefill')).map(([title, costs]) => panel(title, costs, 'seqLen', lengthAxis.label)));
-    const decode = groupBy(linesAlong('batch', of('decode')).flatMap((line) => line.costs), widthOf('Decoding')).map(([title, costs]) => panel(title, costs, 'batch', 'Sequences side by side'));
+    const decode = ([['batch', 'Sequences side by side'], ['context', 'Context (tokens)']] as const).flatMap(([along, label]) =>
+      groupBy(linesAlong(along, of('decode')).flatMap((line) => line.costs), widthOf('Decoding')).map(([title, costs]) => panel(title, costs, along, label)),
+    );
     return costFigure({
       name: 'tokens-per-second',
       title: options.title ?? 'Tokens per second',
       all,
       panels: [...train, ...prefill, ...decode],
       caption: train.length === 0 ? [] : ['A training step is forward, gradients and AdamW.'],
-      command: 'recallbench throughput train-mqar',
+      command: 'recallbench throughput train-mqar, or decode',
     });
   },
 };

@@ -112,6 +112,24 @@ export function estimateAt(cell: DoneCell, where: Slice): Estimate | undefined {
   return accuracies.includes(undefined) ? undefined : estimateOf(accuracies as number[], `${cell.key} ${canonicalJson(where)}`);
 }
 
+/** The same on the validation split, where learning rates are chosen; undefined where a run has none. */
+export function validationOf({ runs, key }: DoneCell): Estimate | undefined {
+  const accuracies = runs.map((run) => run.validation?.accuracy);
+  return accuracies.includes(undefined) ? undefined : estimateOf(accuracies as number[], `${key} validation`);
+}
+
+/** For each cell, by its key, what it would be with each of its learning rates alone, in their order. */
+export function atEachRate(records: readonly RunRecord[]): Map<string, Cell[]> {
+  const alone = (runs: readonly RunRecord[], key: string) => [...groupBy(runs, (run) => run.point.lr)].sort(([a], [b]) => a - b).map(([, at]) => cellOf(key, at));
+  return new Map([...groupBy(records, cellKey)].map(([key, runs]) => [key, alone(runs, key)]));
+}
+
+/** Mean and interval of numbers, one a seed, as of accuracies: the name says of what, and chooses the stream of the bootstrap. */
+export function overSeeds(values: readonly number[], name: string): Omit<Estimate, 'accuracies'> {
+  const { mean, low, high } = estimateOf([...values], name);
+  return { mean, ...(low === undefined || high === undefined ? {} : { low, high }) };
+}
+
 export type Slice = Evaluation['slices'][number]['slice'];
 
 /** The accuracy over the examples of all slices that agree with `where`, or undefined if there is none. */

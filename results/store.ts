@@ -80,7 +80,7 @@ export function openStore(path: string): Store {
 }
 
 /**
- * Reads several stores as one: files, and folders, of which every `*.jsonl` directly inside is read. Throws E_STORE
+ * Reads several stores as one: files, and folders, of which every `*.jsonl` inside is read, in folders in it too. Throws E_STORE
  * when a path does not exist, a named file is no store, or a folder has no `.jsonl` file; a foreign `.jsonl` file
  * inside a folder is a problem and is passed over.
  */
@@ -103,7 +103,7 @@ export function readStores(paths: readonly string[]): Contents {
 function storesAt(path: string): string[] {
   if (!exists(path)) throw new RecallbenchError('E_STORE', `${path} does not exist. Make a store with: recallbench sweep <preset> --out ${path}`);
   if (!statSync(path).isDirectory()) return [realpathSync(path)];
-  const names = readdirSync(path).filter((name) => name.endsWith('.jsonl')).sort();
+  const names = readdirSync(path, { recursive: true }).map(String).filter((name) => name.endsWith('.jsonl')).sort();
   if (names.length === 0) throw new RecallbenchError('E_STORE', `the folder ${path} has no .jsonl file. Name a store, or a folder of stores`);
   return names.map((name) => realpathSync(join(path, name)));
 }

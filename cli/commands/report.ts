@@ -15,14 +15,18 @@ interface Flags {
   sweep?: string;
   model?: string[];
   slice?: Record<string, string>;
+  by?: string;
+  reach?: string;
   anchors?: true;
   title?: string | undefined;
   theme: string;
+  width?: string;
+  caption: boolean;
   json?: true;
 }
 
 /** Which records, and what of them, a figure shows. */
-function optionsOf({ task, sweep, model, slice, anchors, title }: Flags): FigureOptions {
+function optionsOf({ task, sweep, model, slice, by, reach, anchors, title }: Flags): FigureOptions {
   return {
     ...(task === undefined ? {} : { task }),
     ...(sweep === undefined ? {} : { sweep }),
@@ -37,16 +41,25 @@ function optionsOf({ task, sweep, model, slice, anchors, title }: Flags): Figure
             }),
           ),
         }),
+    ...(by === undefined ? {} : { by }),
+    ...(reach === undefined ? {} : { reach: share('--reach', reach) }),
     ...(anchors === undefined ? {} : { anchors }),
     ...(title === undefined ? {} : { title }),
   };
 }
 
+/** A number above 0 and up to 1. Throws E_CONFIG. */
+function share(flag: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1) return value;
+  throw new RecallbenchError('E_CONFIG', `${flag} is a share above 0 and up to 1, such as 0.9, not "${text}".`);
+}
+
 async function report(name: string, flags: Flags): Promise<void> {
   const [{ drawFigures, checkFigures }, { describeProblem, readStores }] = await Promise.all([import('../figures.ts'), import('#results/store.ts')]);
   if (name !== 'all') checkFigures([name]);
-  if (flags.format !== undefined) (await import('#reports/write.ts')).parseFormats(flags.format);
-  const { themes } = await import('#reports/theme.ts');
+  const [{ themes }, { parseReportFormats, parseWidth }] = await Promise.all([import('#reports/theme.ts'), import('#reports/write.ts')]);
+  if (flags.format !== undefined) parseReportFormats(flags.format);
   const theme = lookUp(themes, 'theme', flags.theme).name;
   const from = flags.from ?? ['runs'];
   if (flags.from === undefined && !existsSync('runs')) {
@@ -58,7 +71,7 @@ async function report(name: string, flags: Flags): Promise<void> {
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
     options: optionsOf(name === 'all' ? { ...flags, title: undefined } : flags),
-    draw: { theme },
+    draw: { theme, caption: flags.caption, ...(flags.width === undefined ? {} : { mm: parseWidth(flags.width) }) },
     more: { problems, repeated, ...(flags.title === undefined ? {} : { title: flags.title }) },
     ...(flags.format === undefined ? {} : { formats: flags.format }),
   });
@@ -74,14 +87,18 @@ export function configure(command: Command): void {
     .argument('<figure|all>', 'a figure, see: recallbench list figures; or all that have data')
     .option('--from <store,…>', 'stores, or folders of them; may be given again (default: runs)', list)
     .option('--out <dir>', 'where the figures go', 'figures')
-    .option('--format <name,…>', 'png, svg, csv (default: these), html: all figures and runs in one file to look around in', list)
+    .option('--format <name,…>', 'png, svg, pdf, csv, or html, all figures and runs in one page (default: png, svg, csv)', list)
     .option('--task <name>', 'only runs of this task')
     .option('--sweep <name>', 'only what this sweep asked for')
     .option('--model <name,…>', 'only these models; single ops go by the name of the workload', list)
     .option('--slice <key=value>', 'accuracy at these slices of the test, such as seqLen=512; may be given again', assignments('--slice'))
+    .option('--by <key>', 'accuracy-by-slice: against this key of the test, such as pairs (default: all that vary)')
+    .option('--reach <share>', 'steps-to-recall: the validation accuracy that counts (default: 0.99)')
     .option('--anchors', 'published times and ratios beside the measured ones, marked as published')
     .option('--theme <name>', 'paper, screen or dark', 'paper')
-    .option('--title <text>', 'instead of the title of the figure; with all, of the HTML report')
+    .option('--width <name>', 'in print: column (85 mm), wide (180 mm), or millimetres; letters are at least 6 points high (default: 145)')
+    .option('--no-caption', 'without the words under the figure; SVG and PDF have them as description all the same')
+    .option('--title <text>', 'instead of the title of the figure; with all, of the HTML page')
     .action(report)
-    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report all --from runs --format html --out report\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format svg,csv\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
+    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report all --format html --out report\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format pdf,csv --width column\n  $ recallbench report time-vs-length --from results/published/h100 --anchors');
 }

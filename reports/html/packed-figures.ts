@@ -1,8 +1,10 @@
 /** Figures in little room: what many marks say alike stands once. */
 import type { Facts, Figure } from '../figure.ts';
 
-type PackedMark = readonly [x: number, y: number, facts: number, runs: number, low?: number | null, high?: number | null, label?: string | null, aside?: 1];
-type PackedFailure = readonly [x: number, why: string, facts: number, runs: number];
+type PackedMark = readonly [x: number, y: number, facts: number, runs: number, low?: number | null, high?: number | null, label?: string | null, drawn?: number];
+/** how a mark is drawn, in bits */
+const [ASIDE, RINGED] = [1, 2];
+type PackedFailure = readonly [x: number, why: string, facts: number, runs: number, above?: 1];
 
 interface PackedSeries {
   readonly marks: readonly PackedMark[];
@@ -26,12 +28,12 @@ export function packFigures(figures: readonly Figure[]): PackedFigures {
   const marks = figures.map((figure) =>
     figure.panels.map((panel) =>
       panel.series.map((series): PackedSeries => ({
-        marks: series.marks.map(({ x, y, low, high, label, aside, facts: said, runs: behind = [] }) => {
-          const whole = [x, y, facts.place(said), runs.place(behind), low ?? null, high ?? null, label ?? null, ...(aside ? [1] : [])];
+        marks: series.marks.map(({ x, y, low, high, label, aside, ringed, facts: said, runs: behind = [] }) => {
+          const whole = [x, y, facts.place(said), runs.place(behind), low ?? null, high ?? null, label ?? null, (aside ? ASIDE : 0) + (ringed ? RINGED : 0) || null];
           while (whole.length > 4 && whole.at(-1) === null) whole.pop();
           return whole as unknown as PackedMark;
         }),
-        failed: series.failed.map(({ x, why, facts: said, runs: behind = [] }) => [x, why, facts.place(said), runs.place(behind)] as const),
+        failed: series.failed.map(({ x, why, above, facts: said, runs: behind = [] }): PackedFailure => (above ? [x, why, facts.place(said), runs.place(behind), 1] : [x, why, facts.place(said), runs.place(behind)])),
       })),
     ),
   );
@@ -46,17 +48,18 @@ export function unpackFigures({ facts, runs, figures, marks }: PackedFigures): F
       ...panel,
       series: panel.series.map((series, s) => ({
         ...series,
-        marks: marks[f][p][s].marks.map(([x, y, said, behind, low, high, label, aside]) => ({
+        marks: marks[f][p][s].marks.map(([x, y, said, behind, low, high, label, drawn]) => ({
           x,
           y,
           ...(low === undefined || low === null ? {} : { low }),
           ...(high === undefined || high === null ? {} : { high }),
           ...(label === undefined || label === null ? {} : { label }),
-          ...(aside === 1 ? { aside: true } : {}),
+          ...((drawn ?? 0) & ASIDE ? { aside: true } : {}),
+          ...((drawn ?? 0) & RINGED ? { ringed: true } : {}),
           facts: facts[said],
           ...(behind === 0 ? {} : { runs: runs[behind] }),
         })),
-        failed: marks[f][p][s].failed.map(([x, why, said, behind]) => ({ x, why, facts: facts[said], ...(behind === 0 ? {} : { runs: runs[behind] }) })),
+        failed: marks[f][p][s].failed.map(([x, why, said, behind, above]) => ({ x, why, ...(above === 1 ? { above: true } : {}), facts: facts[said], ...(behind === 0 ? {} : { runs: runs[behind] }) })),
       })),
     })),
   }));

@@ -3,7 +3,7 @@ import { Chart, LinearScale, LineElement, LogarithmicScale, PointElement, Scatte
 import { chartOf } from '../../chart.ts';
 import type { Figure, Panel, Series } from '../../figure.ts';
 import { drawLegend, legendOf } from '../../legend.ts';
-import { layOut, type PanelPlace } from '../../page.ts';
+import { layOut, PANEL_LINE, UNDER_PANEL_TITLE, type PanelPlace } from '../../page.ts';
 import { theme } from './colors.ts';
 import { el } from './dom.ts';
 import { marksOf, nearest, type PlacedMark } from './marks.ts';
@@ -14,8 +14,6 @@ Chart.register(LinearScale, LogarithmicScale, LineElement, PointElement, Scatter
 const FAMILY = 'Inter, sans-serif';
 /** pixels that layOut leaves at the left edge of a page, and what of the right edge a panel does not use */
 const [LEFT, RIGHT] = [16, 2];
-/** pixels above a panel for its title */
-const TITLE = 24;
 const WIDEST = 960;
 
 const measuring = document.createElement('canvas').getContext('2d')!;
@@ -59,12 +57,13 @@ export class Drawing {
     const entries = legendOf(this.#figure, Infinity, () => 0);
     this.#legend.replaceChildren(
       ...(entries.length < 2 ? [] : entries).map((entry) => {
-        const [w, h] = [entry.look === undefined || entry.scattered ? 11 : 36, 20];
+        const marker = typeof entry.look === 'string';
+        const [w, h] = [marker || entry.scattered ? 11 : 36, 20];
         const canvas = el('canvas', { width: Math.round(w * devicePixelRatio), height: Math.round(h * devicePixelRatio), style: `width:${w}px;height:${h}px`, 'aria-hidden': 'true' });
         const ctx = canvas.getContext('2d')!;
         ctx.scale(devicePixelRatio, devicePixelRatio);
         drawLegend(ctx, [{ ...entry, name: '', x: 0, row: 0 }], 0, 0, theme());
-        if (entry.look === undefined) return el('span', { class: 'entry' }, canvas, entry.name);
+        if (marker) return el('span', { class: 'entry' }, canvas, entry.name);
         const press = el('button', { type: 'button', class: 'entry', 'aria-pressed': String(!this.#hidden.has(entry.name)) }, canvas, entry.name);
         press.addEventListener('click', () => {
           if (!this.#hidden.delete(entry.name)) this.#hidden.add(entry.name);
@@ -80,26 +79,19 @@ export class Drawing {
     for (const chart of this.#charts) chart.destroy();
     const style = { theme: theme(), family: FAMILY };
     const page = layOut(this.#figure, style, widthOf, { width: width + LEFT - RIGHT, bare: true });
-    const first = Math.min(...page.places.map((place) => place.y0)) - TITLE;
+    const titleHeight = ({ title }: PanelPlace) => (title.length === 0 ? 0 : title.length * PANEL_LINE + UNDER_PANEL_TITLE);
+    const above = Math.min(...page.places.map((place) => place.y0 + place.top - Math.max(place.top, titleHeight(place))));
     const bottom = Math.max(...page.places.map((place) => place.y0 + place.height));
-    // in other rows than the figure asks for, the title of the panel above is that of another
-    const asAsked = page.columns === Math.min(this.#figure.columns ?? page.columns, this.#figure.panels.length);
-    const titled = this.#figure.panels.some((panel) => panel.title !== '');
-    const above = titled ? first : first + TITLE;
     this.#panels.style.height = `${bottom - above}px`;
     this.#panels.style.width = `${width}px`;
     this.#ring.hidden = true;
     hideTip();
     const canvases = page.places.map((place) => el('canvas', { width: Math.round(place.width), height: Math.round(place.height), tabindex: '0', role: 'img', style: `left:${place.x0 - LEFT}px;top:${place.y0 - above}px` }));
     this.#panels.replaceChildren(
-      ...page.places.flatMap((place, i) => {
-        const panel = this.#figure.panels[i];
-        const title = panel.untitled && asAsked ? '' : panel.title;
-        return [
-          ...(title === '' ? [] : [el('div', { class: 'panel-title', title, style: `left:${place.x0 - LEFT + place.left - 12}px;top:${place.y0 - above - TITLE + 6}px;width:${place.width - place.left - place.right + 24}px` }, title)]),
-          canvases[i],
-        ];
-      }),
+      ...page.places.flatMap((place, i) => [
+        ...place.title.map((line, n) => el('div', { class: 'panel-title', style: `left:${place.x0 - LEFT + place.left - 12}px;top:${place.y0 + place.top - above - titleHeight(place) + n * PANEL_LINE}px;width:${place.width - place.left - place.right + 24}px` }, line)),
+        canvases[i],
+      ]),
       this.#ring,
     );
     this.#charts = page.places.map((place, i) => {

@@ -1,6 +1,7 @@
 /** The marks of a drawn panel, and which one is pointed at. */
 import type { Chart } from 'chart.js';
 import type { Facts, Panel } from '../../figure.ts';
+import { failureAt } from '../../overlay.ts';
 
 /** A mark and where it stands, in pixels of its canvas. */
 export interface PlacedMark {
@@ -22,14 +23,15 @@ const REACH = 24;
 
 export function marksOf(panel: Panel, chart: Chart): PlacedMark[] {
   const [xs, ys] = [chart.scales['x'], chart.scales['y']];
-  const above = new Map<number, number>();
+  const before = new Map<string, number>();
   return panel.series.flatMap(({ name, look, marks, failed }) => [
     ...marks.map(({ x, y, low, high, facts, runs = [] }): PlacedMark => ({ x: xs.getPixelForValue(x), y: ys.getPixelForValue(y), series: name, color: look.color, at: { x, y, ...(low === undefined ? {} : { low }), ...(high === undefined ? {} : { high }) }, facts, runs })),
-    // as they are drawn: one above the other
-    ...failed.map(({ x, why, facts, runs = [] }): PlacedMark => {
-      const before = above.get(x) ?? 0;
-      above.set(x, before + 1);
-      return { x: xs.getPixelForValue(x), y: chart.chartArea.bottom - 11 * before, series: name, color: look.color, at: { x }, why, facts, runs };
+    ...failed.map(({ x, why, above = false, facts, runs = [] }): PlacedMark => {
+      const place = `${x} ${above}`;
+      const nth = before.get(place) ?? 0;
+      before.set(place, nth + 1);
+      const all = panel.series.reduce((n, series) => n + series.failed.filter((mark) => mark.x === x && (mark.above ?? false) === above).length, 0);
+      return { x: xs.getPixelForValue(x), y: failureAt(chart.chartArea, above, nth, all), series: name, color: look.color, at: { x }, why, facts, runs };
     }),
   ]);
 }

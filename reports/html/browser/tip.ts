@@ -36,7 +36,8 @@ export function showTip({ series, color, at, why, facts, runs }: PlacedMark, pan
 }
 
 /** A value with one digit more than the axis shows. */
-export function exact(value: number, { unit }: Pick<Axis, 'unit'>): string {
+export function exact(value: number, { unit, names }: Pick<Axis, 'unit' | 'names'>): string {
+  if (names !== undefined) return names[value] ?? '';
   if (unit === 'bytes') return formatBytes(value);
   return Number.isInteger(value) ? formatNumber(value) : Math.abs(value) >= 1e4 ? formatCount(value) : Math.abs(value) < 1e-4 ? formatNumber(value) : String(Number(value.toPrecision(4)));
 }
