@@ -58,8 +58,8 @@ export interface MissingRow {
   name: string;
   what: 'runs' | 'measurements';
   task: string;
-  /** "no finished run", "finished" */
-  state: string;
+  /** how many of its runs finished */
+  finished: 'none' | 'some' | 'all that ran';
   /** "2 diverged" */
   failed: string;
   /** why the first of them did */
@@ -95,7 +95,7 @@ function toldOf(records: readonly RunRecord[], cells: readonly Cell[]): (run: Ru
     // records of a store share their test, so its key is made once
     const test = keys.get(point.test) ?? canonicalJson([point.task, point.test]);
     keys.set(point.test, test);
-    return { options: optionsIn(appearance.label, flatOptions(point.modelOptions)), test: tests.get(test)! };
+    return { options: optionsIn(appearance.label, flatOptions(point.modelOptions)), test: tests.get(test)!.replace(`${point.task}, `, '') };
   };
 }
 
@@ -161,7 +161,7 @@ function missingRuns(cells: readonly Cell[]): MissingRow[] {
       name: name(cell),
       what: 'runs',
       task: cell.point.task,
-      state: cell.state === 'done' ? 'drawn' : 'no finished run',
+      finished: cell.state === 'failed' ? 'none' : cell.failed.length > 0 ? 'some' : 'all that ran',
       failed: cell.failed.length === 0 ? '' : `${cell.failed.length === 1 ? '' : `${cell.failed.length}: `}${whyFailed(cell)}`,
       reason: cell.failed.find((run) => run.reason !== undefined)?.reason ?? '',
       missing: missing.join('; '),
@@ -179,7 +179,7 @@ function failedCosts(costs: readonly Cost[]): MissingRow[] {
       name: [cost.appearance.label, optionsIn(cost.appearance.label, optionsOf(cost))].filter((words) => words !== '').join(', '),
       what: 'measurements',
       task: cost.measure.workload,
-      state: 'no measurement',
+      finished: 'none',
       failed: cost.state,
       reason: cost.reason ?? '',
       missing: '',

@@ -60,7 +60,7 @@ export function missingTable(missing: Columns<MissingRow>, open: (row: MissingRo
       words('name', 'Cell'),
       words('task', 'Task', { choose: true }),
       words('what', 'Of', { choose: true }),
-      words('state', 'Finished', { choose: true }),
+      words('finished', 'Finished', { choose: true }),
       words('failed', 'Failed', { title: 'Runs that did not finish' }),
       words('missing', 'Never run', { title: 'Learning rates and seeds that others have' }),
       words('reason', 'Reason'),

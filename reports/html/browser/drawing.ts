@@ -16,6 +16,11 @@ const FAMILY = 'Inter, sans-serif';
 const [LEFT, RIGHT] = [16, 2];
 const WIDEST = 960;
 
+/** pixels of the lines above a plot */
+function titleHeight({ title }: PanelPlace): number {
+  return title.length === 0 ? 0 : title.length * PANEL_LINE + UNDER_PANEL_TITLE;
+}
+
 const measuring = document.createElement('canvas').getContext('2d')!;
 
 function widthOf(text: string, size: number, weight = 400): number {
@@ -41,15 +46,35 @@ export class Drawing {
     host.replaceChildren(this.#legend, this.#panels);
   }
 
+  /** Takes the room that it will need, so that nothing moves when it is drawn. */
+  reserve(): void {
+    if (this.#drawn !== '' || this.#width() < 40) return;
+    this.#drawLegend();
+    this.#layOut();
+  }
+
   /** Draws it at the width of its place, unless it is drawn so already. */
   draw(): void {
-    const width = Math.floor(Math.min(WIDEST, this.#host.clientWidth));
-    if (width < 40) return;
-    const key = [width, theme().name, devicePixelRatio, ...this.#hidden].join('\n');
+    if (this.#width() < 40) return;
+    const key = [this.#width(), theme().name, devicePixelRatio, ...this.#hidden].join('\n');
     if (key === this.#drawn) return;
     this.#drawn = key;
     this.#drawLegend();
-    this.#drawPanels(width);
+    this.#drawPanels();
+  }
+
+  #width(): number {
+    return Math.floor(Math.min(WIDEST, this.#host.clientWidth));
+  }
+
+  /** The places of its panels, and the pixels of the page above the first of them. */
+  #layOut(): { places: readonly PanelPlace[]; above: number } {
+    const width = this.#width();
+    const { places } = layOut(this.#figure, { theme: theme(), family: FAMILY }, widthOf, { width: width + LEFT - RIGHT, bare: true });
+    const above = Math.min(...places.map((place) => place.y0 + place.top - Math.max(place.top, titleHeight(place))));
+    this.#panels.style.width = `${width}px`;
+    this.#panels.style.height = `${Math.max(...places.map((place) => place.y0 + place.height)) - above}px`;
+    return { places, above };
   }
 
   #drawLegend(): void {
@@ -75,26 +100,21 @@ export class Drawing {
     (this.#legend.children[focused] as HTMLElement | undefined)?.focus();
   }
 
-  #drawPanels(width: number): void {
+  #drawPanels(): void {
     for (const chart of this.#charts) chart.destroy();
     const style = { theme: theme(), family: FAMILY };
-    const page = layOut(this.#figure, style, widthOf, { width: width + LEFT - RIGHT, bare: true });
-    const titleHeight = ({ title }: PanelPlace) => (title.length === 0 ? 0 : title.length * PANEL_LINE + UNDER_PANEL_TITLE);
-    const above = Math.min(...page.places.map((place) => place.y0 + place.top - Math.max(place.top, titleHeight(place))));
-    const bottom = Math.max(...page.places.map((place) => place.y0 + place.height));
-    this.#panels.style.height = `${bottom - above}px`;
-    this.#panels.style.width = `${width}px`;
+    const { places, above } = this.#layOut();
     this.#ring.hidden = true;
     hideTip();
-    const canvases = page.places.map((place) => el('canvas', { width: Math.round(place.width), height: Math.round(place.height), tabindex: '0', role: 'img', style: `left:${place.x0 - LEFT}px;top:${place.y0 - above}px` }));
+    const canvases = places.map((place) => el('canvas', { width: Math.round(place.width), height: Math.round(place.height), tabindex: '0', role: 'img', style: `left:${place.x0 - LEFT}px;top:${place.y0 - above}px` }));
     this.#panels.replaceChildren(
-      ...page.places.flatMap((place, i) => [
+      ...places.flatMap((place, i) => [
         ...place.title.map((line, n) => el('div', { class: 'panel-title', style: `left:${place.x0 - LEFT + place.left - 12}px;top:${place.y0 + place.top - above - titleHeight(place) + n * PANEL_LINE}px;width:${place.width - place.left - place.right + 24}px` }, line)),
         canvases[i],
       ]),
       this.#ring,
     );
-    this.#charts = page.places.map((place, i) => {
+    this.#charts = places.map((place, i) => {
       const panel = this.#figure.panels[i];
       const visible = { ...panel, series: panel.series.map((series): Series => (this.#hidden.has(series.name) ? { ...series, marks: [], failed: [] } : series)) };
       const configuration = chartOf(visible, place, style);

@@ -28,12 +28,17 @@ const sight = new IntersectionObserver(
 );
 
 function redraw(): void {
-  for (const { drawing, inSight } of shown.values()) if (inSight) drawing.draw();
+  for (const { drawing, inSight } of shown.values()) {
+    if (inSight) drawing.draw();
+    else drawing.reserve();
+  }
 }
 
 /** Draws a figure into a place when that comes into sight, and again whenever theme or width change. */
 export function place(host: HTMLElement, figure: Figure, pick: (ids: readonly string[]) => void): void {
-  shown.set(host, { drawing: new Drawing(host, figure, pick), inSight: false });
+  const drawing = new Drawing(host, figure, pick);
+  drawing.reserve();
+  shown.set(host, { drawing, inSight: false });
   sight.observe(host);
 }
 

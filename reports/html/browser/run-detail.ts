@@ -53,13 +53,17 @@ export function outcomeNote({ state, reason }: { state: string; reason?: string 
 export function recipeParts(recipe: Recipe | undefined): HTMLElement[] {
   if (recipe === undefined) return [];
   const { train, file, command } = recipe;
-  const code = (text: string) => el('div', { class: 'code' }, el('pre', {}, el('code', {}, text)), copyButton(() => text));
   return [
     el('h3', {}, 'Make it again'),
-    ...(train === undefined ? [] : [code(train), el('p', { class: 'caption' }, 'or, with the same id, by a file that holds its configuration:')]),
-    el('div', { class: 'code' }, el('pre', {}, el('code', {}, command)), copyButton(() => command), saveButton(`Save ${file.name}`, file.name, 'application/json', () => file.text)),
+    ...(train === undefined ? [] : [el('div', { class: 'code' }, shown(train), copyButton(() => train)), el('p', { class: 'caption' }, 'or, with the same id, by a file that holds its configuration:')]),
+    el('div', { class: 'code' }, shown(command), copyButton(() => command), saveButton(`Save ${file.name}`, file.name, 'application/json', () => file.text)),
     el('details', {}, el('summary', {}, file.name), el('div', { class: 'code' }, el('pre', {}, el('code', {}, file.text.trimEnd())), copyButton(() => file.text))),
   ];
+}
+
+/** A command, broken at spaces only. */
+function shown(command: string): HTMLElement {
+  return el('pre', {}, el('code', {}, ...command.split(' ').flatMap((word, i) => [i === 0 ? '' : ' ', el('span', {}, word)])));
 }
 
 export function configParts(title: string, config: unknown): HTMLElement[] {

@@ -205,7 +205,7 @@ export class DataTable {
         if (text.length > longest.length) longest = text;
       }
       // figures of a column are all as wide as a nought
-      const width = Math.max(ctx.measureText(column.numeric ? longest.replace(/\d/g, '0') : longest).width * 1.04, ctx.measureText(column.label).width * 1.06 + 13) + (c === 0 && colorOf ? 18 : 0);
+      const width = Math.max(ctx.measureText(column.numeric ? longest.replace(/\d/g, '0') : longest).width * 1.04, ctx.measureText(column.label).width * 1.08) + (c === 0 && colorOf ? 18 : 0);
       return Math.ceil(Math.min(300, width) + 22);
     });
   }
