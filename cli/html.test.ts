@@ -305,7 +305,7 @@ describe.skipIf(executable === undefined)(`the report in a browser${executable =
       expect(await page.locator('.filters').first().isVisible()).toBe(false);
     }, { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }));
 
-  test('10,000 runs: ready within 2 s, a filter within 100 ms', { retry: 2 }, async () => {
+  test('10,000 runs: ready within 2 s, a filter within 100 ms', async () => {
     const many = Array.from({ length: 10_000 }, (_, i) =>
       madeUpRecord({
         point: { model: ['alpha', 'beta', 'gamma', 'delta'][i % 4], dModel: 32 << (Math.floor(i / 4) % 4), modelOptions: { dState: 8 << (Math.floor(i / 16) % 5) }, lr: [1e-4, 1e-3, 1e-2][Math.floor(i / 80) % 3], seed: Math.floor(i / 240) },
@@ -340,7 +340,15 @@ describe.skipIf(executable === undefined)(`the report in a browser${executable =
       return { wall, page: (await busy()) - from };
     };
     const filters = [];
-    for (const text of ['a', 'al', 'alpha', 'alpha n=64 diverged', 'beta', '']) filters.push(await typed(text));
+    for (const text of ['a', 'al', 'alpha', 'alpha n=64 diverged', 'beta', '']) {
+      // what else the machine does only adds to a time: the least of three is that of the page
+      const tries = [];
+      for (let i = 0; i < 3; i++) {
+        await typed('delta');
+        tries.push(await typed(text));
+      }
+      filters.push({ wall: Math.min(...tries.map((t) => t.wall)), page: Math.min(...tries.map((t) => t.page)) });
+    }
     expect(await count(page)).toBe('10,000 runs');
     const sort = await time('document.querySelector("[data-table=runs] th[data-key=accuracy] button").click()');
     const scroll = await time('document.querySelector("[data-table=runs] .scroller").scrollTop = 160000');

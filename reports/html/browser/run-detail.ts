@@ -37,7 +37,7 @@ export function runDetail(run: Run, curve: Curve): (Node | undefined)[] {
       ['Sweep', run.sweep],
     ]),
     ...run.notes.map((note) => el('p', { class: 'caption note' }, note)),
-    ...(figure === undefined ? [] : [el('h3', {}, 'Learning curve'), drawing, ...(curve.rows > Math.max(curve.loss.length, curve.accuracy.length) ? [el('p', { class: 'caption' }, `${curve.loss.length} points for the ${formatNumber(curve.rows)} rows of the record; each is the mean over those that it stands for.`)] : [])]),
+    ...(figure === undefined ? [] : [el('h3', {}, 'Learning curve'), drawing, ...(curve.rows > Math.max(curve.loss.length, curve.accuracy.length) ? [el('p', { class: 'caption' }, `Thinned from the ${formatNumber(curve.rows)} rows of the record: losses are means over the steps between their points, accuracies are some of the evaluations.`)] : [])]),
     ...slicesTable(test, validation),
     ...recipeParts(recipeOf(id, point, device)),
     ...configParts('Configuration', point),
