@@ -5,7 +5,7 @@
 import { canonicalJson } from '#core/content-id.ts';
 import { RecallbenchError, unknownName } from '#core/errors.ts';
 import { cellsOf, type Cell, type Slice } from '#results/query.ts';
-import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
+import { accuracyAxis, accuracyLabel, failedRuns, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, notesOf, whyFailed } from './caption.ts';
 import { bound } from './cost-figure.ts';
 import { crowdSentence, lines } from './crowd.ts';
@@ -50,7 +50,7 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
               return mark === undefined ? [] : [{ ...mark, facts: { ...mark.facts, slice: `${key}=${value}` } }];
             }),
           );
-          const failed = own.flatMap((cell) => (cell.state === 'failed' ? values.map((value) => ({ x: x(value), why: whyFailed(cell), facts: sizesOf(cell) })) : []));
+          const failed = own.flatMap((cell) => (cell.state === 'failed' ? values.map((value) => ({ x: x(value), why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) })) : []));
           return { name, look: looks.get(name)!, marks, failed };
         }),
       );

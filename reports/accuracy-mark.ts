@@ -1,6 +1,6 @@
 /** What the figures of accuracy share: the axis, and a cell as a mark on it. */
 import { flatOptions } from '#results/point.ts';
-import { estimateAt, type DoneCell, type Slice } from '#results/query.ts';
+import { estimateAt, type Cell, type DoneCell, type Slice } from '#results/query.ts';
 import type { Axis, Facts, Mark } from './figure.ts';
 
 /** 0 to 1, with room for markers at both ends. */
@@ -24,7 +24,18 @@ export function markOf(cell: DoneCell, x: number, slice: Slice | undefined): Mar
     y: mean,
     ...(low === undefined || high === undefined ? {} : { low, high }),
     facts: { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, accuracies: accuracies.join(' ') },
+    runs: runsOf(cell),
   };
+}
+
+/** The ids of the runs that a cell shows. */
+export function runsOf({ runs }: DoneCell): string[] {
+  return runs.map((run) => run.id);
+}
+
+/** The ids of those that did not finish. */
+export function failedRuns({ failed }: Cell): string[] {
+  return failed.map((run) => run.id);
 }
 
 /** The sizes of a cell, for the CSV. */

@@ -6,7 +6,7 @@ import { canonicalJson } from '#core/content-id.ts';
 import { costsOf, type DoneCost } from '#results/costs.ts';
 import { cellsOf, type Cell, type DoneCell } from '#results/query.ts';
 import { mean } from '#core/statistics.ts';
-import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
+import { accuracyAxis, accuracyLabel, failedRuns, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, list, notesOf, whyFailed } from './caption.ts';
 import { option } from './cost-figure.ts';
 import type { Axis, Facts, FigureKind, FigureOptions, Mark, Panel, Series } from './figure.ts';
@@ -85,7 +85,7 @@ function seriesOf(label: string, cells: readonly Cell[], price: Price, { slice }
   // what no run tells has no place on the axis of time, and stands in the notes
   const failed = cells.flatMap((cell) => {
     const x = cell.state === 'failed' ? price.of(cell) : undefined;
-    return x === undefined ? [] : [{ x, why: whyFailed(cell), facts: sizesOf(cell) }];
+    return x === undefined ? [] : [{ x, why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) }];
   });
   return { label, cells: done, failed };
 }

@@ -5,7 +5,7 @@
 import { canonicalJson } from '#core/content-id.ts';
 import { groupBy } from '#core/groups.ts';
 import { cellsOf, sliceValues, type Cell, type Slice } from '#results/query.ts';
-import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
+import { accuracyAxis, accuracyLabel, failedRuns, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, list, notesOf, whyFailed } from './caption.ts';
 import type { Figure, FigureKind, Mark, Panel } from './figure.ts';
 import { looksOf } from './look.ts';
@@ -38,7 +38,7 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
           const mark = cell.state === 'done' ? markOf(cell, cell.point.dModel, where) : undefined;
           return mark === undefined ? [] : [mark];
         });
-        const failed = own.filter((cell) => cell.state === 'failed').map((cell) => ({ x: cell.point.dModel, why: whyFailed(cell), facts: sizesOf(cell) }));
+        const failed = own.filter((cell) => cell.state === 'failed').map((cell) => ({ x: cell.point.dModel, why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) }));
         return { name, look: looks.get(name)!, marks: marks.sort((a, b) => a.x - b.x), failed };
       });
       return {

@@ -1,5 +1,8 @@
 /** A canvas context that a chart may take for its own. */
-import type { SKRSContext2D } from '@napi-rs/canvas';
+import type { Chart } from 'chart.js';
+
+/** What Chart.js draws on: a canvas of Node or of a browser. */
+export type Context2D = Chart['ctx'];
 
 /** A part of a drawing, in CSS pixels. */
 export interface Rectangle {
@@ -13,7 +16,7 @@ export interface Rectangle {
  * A context for a chart at a place of a drawing. Chart.js thinks a chart owns its canvas: it asks for its size, sets the
  * transform from scratch and clears everything. This one sets transforms relative to its place and clears nothing.
  */
-export function contextAt(ctx: SKRSContext2D, place: Rectangle): SKRSContext2D {
+export function contextAt(ctx: Context2D, place: Rectangle): Context2D {
   const base = ctx.getTransform();
   const canvas: Record<string, unknown> = { width: place.width, height: place.height, style: {} };
   const setTransform = (a: number, b: number, c: number, d: number, e: number, f: number) =>
@@ -40,7 +43,7 @@ export function contextAt(ctx: SKRSContext2D, place: Rectangle): SKRSContext2D {
 }
 
 /** A circle of four cubic curves; the SVG canvas makes 128 pieces of an arc. */
-function circle(ctx: SKRSContext2D, x: number, y: number, radius: number): void {
+function circle(ctx: Context2D, x: number, y: number, radius: number): void {
   const k = radius * 0.5522847498;
   ctx.moveTo(x + radius, y);
   ctx.bezierCurveTo(x + radius, y + k, x + k, y + radius, x, y + radius);

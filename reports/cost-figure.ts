@@ -106,7 +106,7 @@ export function costFigure({ name, title, panels, all, caption, columns, command
       const costs = (own.get(of) ?? []).map(({ cost }) => cost).toSorted((a, b) => xOf(panel, a) - xOf(panel, b));
       const marks = costs.flatMap((cost): Mark[] => {
         const at = cost.state === 'done' ? panel.yOf(cost) : undefined;
-        return at === undefined ? [] : [{ x: xOf(panel, cost), ...at, facts: factsOf(cost, roofs) }];
+        return at === undefined ? [] : [{ x: xOf(panel, cost), ...at, facts: factsOf(cost, roofs), runs: idsOf(cost) }];
       });
       const slope = panel.slopes ? exponent(marks) : undefined;
       if (slope !== undefined) {
@@ -114,7 +114,7 @@ export function costFigure({ name, title, panels, all, caption, columns, command
         marks[marks.length - 1].label = (Math.round(100 * slope) / 100 + 0).toFixed(2);
         for (const mark of marks) mark.facts['slope'] = Number(slope.toFixed(3));
       }
-      const failed = costs.flatMap((cost) => (cost.state === 'done' ? [] : [{ x: xOf(panel, cost), why: cost.state, facts: factsOf(cost, roofs) }]));
+      const failed = costs.flatMap((cost) => (cost.state === 'done' ? [] : [{ x: xOf(panel, cost), why: cost.state, facts: factsOf(cost, roofs), runs: idsOf(cost) }]));
       return { name: of, look: looks.get(of)!, marks, failed, ...(panel.scattered ? { scattered: true } : {}) };
     });
     return { title: panel.title, x: panel.x, y: panel.y, series: [...series, ...(panel.beside ?? [])] };
@@ -162,6 +162,8 @@ function traitsOf(cost: Cost, place: (cost: Cost) => string, along?: string): Tr
   const { model: _, modelOptions = {}, ...shapes } = cost.measure.options;
   return { ...Object.fromEntries(Object.entries({ ...shapes, ...flatOptions(modelOptions as object) }).filter(([name]) => name !== along)), on: place(cost) };
 }
+
+const idsOf = (cost: Cost) => cost.measurements.map((m) => m.id);
 
 /** The numbers behind a mark, for the CSV. */
 function factsOf(cost: Cost, roofs: ReturnType<typeof roofsOf>): Facts {

@@ -83,6 +83,8 @@ export interface Mark {
   /** in a circle: the one that was chosen */
   ringed?: boolean;
   facts: Facts;
+  /** ids of the runs or measurements behind it */
+  runs?: readonly string[];
 }
 
 /** Drawn as a crossed circle on the x axis, or as an arrow at the upper edge. */
@@ -93,6 +95,7 @@ export interface FailedMark {
   /** it would be farther up than the axis shows: "not reached" */
   above?: boolean;
   facts: Facts;
+  runs?: readonly string[];
 }
 
 /** What a reader may choose of a figure. */

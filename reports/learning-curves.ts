@@ -43,7 +43,8 @@ export const learningCurves: FigureKind<'learning-curves'> = {
         return own.flatMap((cell) =>
           cell.runs.map((run) => {
             const facts = { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed };
-            return { name, look, marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts })), failed: [] };
+            const runs = [run.id];
+            return { name, look, marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts, runs })), failed: [] };
           }),
         );
       }),

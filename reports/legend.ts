@@ -1,6 +1,6 @@
 /** The legend of a figure: one entry a name, with line, dash and marker, in rows that fit the width. */
 import { drawPoint } from 'chart.js/helpers';
-import type { SKRSContext2D } from '@napi-rs/canvas';
+import type { Context2D } from './context.ts';
 import type { Figure, Look } from './figure.ts';
 import { drawBeyond, drawFailure, drawRing, point } from './marker.ts';
 import { colorOn, sizes, type Theme } from './theme.ts';
@@ -44,7 +44,7 @@ export function legendOf(figure: Figure, width: number, widthOf: (text: string) 
 }
 
 /** Draws the entries with their upper left corner at (left, top); the caller has set the font. */
-export function drawLegend(ctx: SKRSContext2D, entries: readonly LegendEntry[], left: number, top: number, theme: Theme): void {
+export function drawLegend(ctx: Context2D, entries: readonly LegendEntry[], left: number, top: number, theme: Theme): void {
   ctx.save();
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
@@ -68,7 +68,7 @@ function keyWidth({ look, scattered }: Pick<LegendEntry, 'look'> & { scattered?:
   return typeof look === 'string' || scattered ? MARK_KEY : KEY;
 }
 
-function drawKey(ctx: SKRSContext2D, look: Look, x: number, y: number, theme: Theme, scattered = false): void {
+function drawKey(ctx: Context2D, look: Look, x: number, y: number, theme: Theme, scattered = false): void {
   ctx.save();
   ctx.strokeStyle = look.color;
   ctx.lineWidth = sizes.line;

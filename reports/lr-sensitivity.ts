@@ -1,7 +1,7 @@
 /** How much hangs on the learning rate: validation accuracy against it, with the one chosen in a ring. */
 import { canonicalJson } from '#core/content-id.ts';
 import { atEachRate, cellsOf, validationOf, type Cell, type DoneCell } from '#results/query.ts';
-import { accuracyAxis, sizesOf } from './accuracy-mark.ts';
+import { accuracyAxis, failedRuns, runsOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, notesOf, whyFailed } from './caption.ts';
 import { crowdSentence, lines } from './crowd.ts';
 import type { FigureKind, Mark, Panel, Series } from './figure.ts';
@@ -38,7 +38,7 @@ export const lrSensitivity: FigureKind<'lr-sensitivity'> = {
               name,
               look: looks.get(name)!,
               marks: at.flatMap(({ cell, alone }) => (alone.state === 'done' ? markOf(cell, alone) : [])),
-              failed: at.flatMap(({ alone }) => (alone.state === 'failed' ? [{ x: alone.lrs[0], why: whyFailed(alone), facts: { ...sizesOf(alone), lr: alone.lrs[0] } }] : [])),
+              failed: at.flatMap(({ alone }) => (alone.state === 'failed' ? [{ x: alone.lrs[0], why: whyFailed(alone), facts: { ...sizesOf(alone), lr: alone.lrs[0] }, runs: failedRuns(alone) }] : [])),
             };
           }),
         ),
@@ -65,5 +65,6 @@ function markOf(cell: Cell, alone: DoneCell): Mark[] {
     ...(low === undefined || high === undefined ? {} : { low, high }),
     ...(chosen ? { ringed: true } : {}),
     facts: { ...sizesOf(alone), seeds: alone.seeds.length, accuracies: accuracies.join(' '), test: alone.mean, chosen: chosen ? 'yes' : 'no' },
+    runs: runsOf(alone),
   }];
 }

@@ -1,7 +1,7 @@
 /** Markers: of Chart.js, turned ones, and those of what has no value. */
 import type { PointStyle } from 'chart.js';
 import { drawPoint } from 'chart.js/helpers';
-import type { SKRSContext2D } from '@napi-rs/canvas';
+import type { Context2D } from './context.ts';
 import type { Look } from './figure.ts';
 import { colorOn, type Theme } from './theme.ts';
 
@@ -13,7 +13,7 @@ export function point({ marker }: Look): { pointStyle: PointStyle; rotation: num
 }
 
 /** The mark of what failed: a crossed circle, hollow. */
-export function drawFailure(ctx: SKRSContext2D, x: number, y: number, color: string, theme: Theme): void {
+export function drawFailure(ctx: Context2D, x: number, y: number, color: string, theme: Theme): void {
   ctx.save();
   ctx.strokeStyle = colorOn(theme, color);
   ctx.fillStyle = theme.paper;
@@ -24,7 +24,7 @@ export function drawFailure(ctx: SKRSContext2D, x: number, y: number, color: str
 }
 
 /** The mark of what is more than an axis shows: an arrow up, and under it the marker of whose it is. */
-export function drawBeyond(ctx: SKRSContext2D, x: number, y: number, look: Look, theme: Theme): void {
+export function drawBeyond(ctx: Context2D, x: number, y: number, look: Look, theme: Theme): void {
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = colorOn(theme, look.color);
   ctx.lineWidth = 1.3;
@@ -41,7 +41,7 @@ export function drawBeyond(ctx: SKRSContext2D, x: number, y: number, look: Look,
 }
 
 /** The ring around a mark that is chosen; the caller has set the colour. */
-export function drawRing(ctx: SKRSContext2D, { x, y }: { x: number; y: number }, radius = 8): void {
+export function drawRing(ctx: Context2D, { x, y }: { x: number; y: number }, radius = 8): void {
   ctx.beginPath();
   ctx.arc(x, y, radius, 0, 2 * Math.PI);
   ctx.stroke();

@@ -62,18 +62,26 @@ export function failures(all: readonly Series[], theme: Theme): Plugin {
   return {
     id: 'failures',
     afterDatasetsDraw(chart) {
-      const { top, bottom } = chart.chartArea;
       for (const above of [false, true]) {
         const at = new Map<number, Look[]>();
         for (const series of all) for (const mark of series.failed) if ((mark.above ?? false) === above) at.set(mark.x, [...(at.get(mark.x) ?? []), series.look]);
         for (const [x, looks] of at) {
           const middle = chart.scales['x'].getPixelForValue(x);
-          const step = Math.min(above ? 16 : 11, (bottom - top - 16) / looks.length);
-          looks.forEach((look, i) => (above ? drawBeyond(chart.ctx, middle, top + 8 + step * i, look, theme) : drawFailure(chart.ctx, middle, bottom - step * i, look.color, theme)));
+          looks.forEach((look, i) => {
+            const y = failureAt(chart.chartArea, above, i, looks.length);
+            if (above) drawBeyond(chart.ctx, middle, y, look, theme);
+            else drawFailure(chart.ctx, middle, y, look.color, theme);
+          });
         }
       }
     },
   };
+}
+
+/** Where the i-th of n such marks at one place stands. */
+export function failureAt({ top, bottom }: { top: number; bottom: number }, above: boolean, i: number, n: number): number {
+  const step = Math.min(above ? 16 : 11, (bottom - top - 16) / n);
+  return above ? top + 8 + step * i : bottom - step * i;
 }
 
 interface Box {

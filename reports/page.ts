@@ -3,10 +3,9 @@
  * whose plugin draws one chart a panel, so that every way of drawing a chart draws a figure of many panels too.
  */
 import type { Chart, ChartConfiguration } from 'chart.js';
-import type { SKRSContext2D } from '@napi-rs/canvas';
 import { greatest } from '#core/statistics.ts';
 import { chartOf, type Place } from './chart.ts';
-import { contextAt, type Rectangle } from './context.ts';
+import { contextAt, type Context2D, type Rectangle } from './context.ts';
 import type { Axis, Figure, Panel } from './figure.ts';
 import { drawLegend, legendOf, ROW_HEIGHT } from './legend.ts';
 import { sizes, type Style } from './theme.ts';
@@ -23,12 +22,24 @@ export interface PageOptions {
   width?: number;
   /** whether caption and notes stand under the panels; true unless given */
   caption?: boolean;
+  /** the panels alone: title, legend and caption stand elsewhere */
+  bare?: boolean;
+}
+
+/** A chart's place, with its upper left corner on the page. */
+export interface PanelPlace extends Place {
+  x0: number;
+  y0: number;
+  /** the lines of its title, above its plot */
+  title: string[];
 }
 
 export interface Page {
   /** CSS pixels */
   width: number;
   height: number;
+  /** the panels, in the order of the figure */
+  places: readonly PanelPlace[];
   /** A fresh configuration, since Chart.js writes into the one it is given. `scale` is device pixels a CSS pixel. */
   configuration(scale: number): ChartConfiguration<'scatter'>;
 }
@@ -45,8 +56,8 @@ const ROW_GAP = 16;
 /** of a plot */
 const NARROWEST = 140;
 /** a line of the title of a panel, and what is under it */
-const PANEL_LINE = 17;
-const UNDER_PANEL_TITLE = 5;
+export const PANEL_LINE = 17;
+export const UNDER_PANEL_TITLE = 5;
 const TICKS = 24;
 const TICKS_AND_TITLE = 46;
 const LINE = 1.45;
@@ -56,12 +67,12 @@ export type Measurer = (text: string, size: number, weight?: number) => number;
 
 /** Lays a figure out. */
 export function layOut(figure: Figure, style: Style, text: Measurer, options: PageOptions = {}): Page {
-  const { mm, width = mm === undefined ? 720 : Math.round(mm / MM), caption: withCaption = true } = options;
+  const { mm, width = mm === undefined ? 720 : Math.round(mm / MM), bare = false, caption: withCaption = !bare } = options;
   const { theme, family } = style;
   const inner = width - 2 * MARGIN;
 
-  const title = wrap(figure.title, inner, (s) => text(s, sizes.title, 600));
-  const legend = legendOf(figure, inner, (s) => text(s, sizes.text));
+  const title = bare ? [] : wrap(figure.title, inner, (s) => text(s, sizes.title, 600));
+  const legend = bare ? [] : legendOf(figure, inner, (s) => text(s, sizes.text));
   const captionLines = !withCaption ? [] : [figure.caption.join(' '), ...figure.notes].filter((s) => s !== '').flatMap((s) => wrap(s, inner, (t) => text(t, sizes.caption)));
 
   const domains = domainsOf(figure);
@@ -107,7 +118,7 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   const captionTop = end + 14;
   const height = Math.ceil(captionLines.length === 0 ? end + MARGIN - 4 : captionTop + captionLines.length * sizes.caption * LINE + MARGIN - 4);
 
-  const places = figure.panels.map((_, i): Place & { x0: number; y0: number } => {
+  const places = figure.panels.map((_, i): PanelPlace => {
     const { row, column } = cells[i];
     const { top, titled, bottom } = rowsOf[row];
     const own = yLabels[i] ? left : OVERHANG;
@@ -124,12 +135,14 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
       y: domains[i].y,
       yLabels: yLabels[i],
       xTitle: xTitle[i],
+      title: titles[i],
     };
   });
 
   return {
     width,
     height,
+    places,
     configuration: (scale) => ({
       type: 'scatter',
       data: { datasets: [] },
@@ -159,7 +172,7 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
               ctx.font = `600 ${sizes.text}px ${family}`;
               ctx.fillStyle = theme.text;
               ctx.textAlign = 'center';
-              titles[i].toReversed().forEach((line, n) => ctx.fillText(line, place.x0 + place.left + plotWidth / 2, place.y0 + ABOVE - UNDER_PANEL_TITLE - (n + 0.5) * PANEL_LINE + 0.5));
+              place.title.toReversed().forEach((line, n) => ctx.fillText(line, place.x0 + place.left + plotWidth / 2, place.y0 + ABOVE - UNDER_PANEL_TITLE - (n + 0.5) * PANEL_LINE + 0.5));
               drawInside(ctx, chart.constructor as typeof Chart, chartOf(panel, place, style), place);
             });
             drawLines(ctx, captionLines, `${sizes.caption}px ${family}`, theme.faint, MARGIN, captionTop, sizes.caption * LINE);
@@ -198,7 +211,7 @@ function sameAxis(a: Axis, b: Axis): boolean {
   return a.label === b.label && a.scale === b.scale && a.min === b.min && a.max === b.max;
 }
 
-function drawLines(ctx: SKRSContext2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
+function drawLines(ctx: Context2D, lines: readonly string[], font: string, color: string, x: number, y: number, height: number): void {
   ctx.font = font;
   ctx.fillStyle = color;
   ctx.textAlign = 'left';
@@ -206,7 +219,7 @@ function drawLines(ctx: SKRSContext2D, lines: readonly string[], font: string, c
 }
 
 /** Draws a chart at a place inside the page. */
-function drawInside(ctx: SKRSContext2D, ChartClass: typeof Chart, configuration: ChartConfiguration<'scatter'>, place: Rectangle): void {
+function drawInside(ctx: Context2D, ChartClass: typeof Chart, configuration: ChartConfiguration<'scatter'>, place: Rectangle): void {
   ctx.save();
   new ChartClass(contextAt(ctx, place), configuration).destroy();
   ctx.restore();

@@ -17,7 +17,7 @@ export function withFront(series: readonly Series[], nameOf: (mark: Mark, series
   const front = paretoFront(series.flatMap((of) => of.marks.map((mark) => ({ x: mark.x, y: mark.y, mark, of }))));
   const on = new Set(front.map(({ mark }) => mark));
   const told = series.map((of) => ({ ...of, marks: of.marks.map((mark) => ({ ...mark, facts: { ...mark.facts, front: on.has(mark) ? 'yes' : 'no' } })) }));
-  const line: Series = { name: 'Pareto front', look, stepped: true, marks: front.map(({ x, y, mark }) => ({ x, y, facts: { ...mark.facts, front: 'yes' } })), failed: [] };
+  const line: Series = { name: 'Pareto front', look, stepped: true, marks: front.map(({ x, y, mark }) => ({ x, y, facts: { ...mark.facts, front: 'yes' }, ...(mark.runs === undefined ? {} : { runs: mark.runs }) })), failed: [] };
   return { drawn: [...told, line], names: front.map(({ mark, of }) => nameOf(mark, of)) };
 }
 

@@ -3,7 +3,7 @@
  * a mixer, through all of its widths and state sizes, as in figure 2 of the Based paper (arXiv 2402.18668).
  */
 import { cellsOf, type Cell } from '#results/query.ts';
-import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
+import { accuracyAxis, accuracyLabel, failedRuns, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, notesOf, whyFailed } from './caption.ts';
 import { better } from './crowd.ts';
 import type { FigureKind, FigureOptions, Look, Mark, Panel, Series } from './figure.ts';
@@ -63,7 +63,7 @@ function seriesOf(label: string, cells: readonly Cell[], look: Look, options: Fi
     name: label,
     look,
     marks: marks.sort((a, b) => a.x - b.x),
-    failed: failed.map((cell) => ({ x: cell.stateBytes, why: whyFailed(cell), facts: sizesOf(cell) })),
+    failed: failed.map((cell) => ({ x: cell.stateBytes, why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) })),
   };
 }
 

@@ -2,18 +2,16 @@
 import { RecallbenchError } from '#core/errors.ts';
 import { namesIn } from '#core/names.ts';
 import { accuracyAt } from '#results/query.ts';
+import type { Measurement } from '#results/measurement.ts';
 import type { RunRecord } from '#results/record.ts';
 import { list } from './caption.ts';
-import type { FigureOptions } from './figure.ts';
+import type { FigureOptions, Stored } from './figure.ts';
 
 /** The records that the options leave. Throws E_STORE, with the remedy, when there are none, and E_CONFIG on a slice that none has. */
 export function select(figure: string, records: readonly RunRecord[], options: FigureOptions): RunRecord[] {
   const make = 'Make some with: recallbench sweep <preset> --out results.jsonl (recallbench list sweeps shows the presets)';
   if (records.length === 0) throw new RecallbenchError('E_STORE', `${figure}: there are no records to draw. ${make}`);
-  const { task, sweep } = options;
-  // a model that is a pattern has commas itself
-  const models = options.models && namesIn(options.models.join(','), [...new Set(records.map((r) => r.point.model))]);
-  const selected = records.filter((r) => (task === undefined || r.point.task === task) && (sweep === undefined || r.sweep === sweep) && (models === undefined || models.includes(r.point.model)));
+  const selected = chosenRuns(records, options);
   if (selected.length === 0) {
     const has = (name: string, values: (string | undefined)[]) => `${name}: ${[...new Set(values.filter((v) => v !== undefined))].sort().join(', ') || 'none'}`;
     const there = [has('tasks', records.map((r) => r.point.task)), has('sweeps', records.map((r) => r.sweep)), has('models', records.map((r) => r.point.model))];
@@ -29,6 +27,25 @@ export function select(figure: string, records: readonly RunRecord[], options: F
     throw new RecallbenchError('E_CONFIG', `${figure}: no record has a test slice with ${JSON.stringify(slice)}. Slices there: ${list([...there].sort())}`);
   }
   return selected;
+}
+
+function chosenRuns(records: readonly RunRecord[], { task, sweep, models }: FigureOptions): RunRecord[] {
+  const named = chooser(models, records.map((r) => r.point.model));
+  return records.filter((r) => (task === undefined || r.point.task === task) && (sweep === undefined || r.sweep === sweep) && named(r.point.model));
+}
+
+/** What the options leave of what stores hold, be it nothing; roofs stay beside whatever costs there are. */
+export function chosen({ records, measurements }: Stored, options: FigureOptions): Stored {
+  const nameOf = ({ measure: { options: { model }, workload } }: Measurement) => (typeof model === 'string' ? model : workload);
+  const named = chooser(options.models, measurements.map(nameOf));
+  const { sweep } = options;
+  return { records: chosenRuns(records, options), measurements: measurements.filter((m) => (sweep === undefined || m.sweep === sweep) && (named(nameOf(m)) || ['gemm', 'copy', 'launch'].includes(m.measure.workload))) };
+}
+
+/** Whether a name is one of those asked for; a model that is a pattern has commas itself. */
+function chooser(asked: readonly string[] | undefined, known: readonly string[]): (name: string) => boolean {
+  const names = asked && namesIn(asked.join(','), [...new Set(known)]);
+  return (name) => names === undefined || names.includes(name);
 }
 
 function describe({ task, sweep, models }: FigureOptions): string {

@@ -2,7 +2,7 @@
 import { canonicalJson } from '#core/content-id.ts';
 import { cellsOf, overSeeds, type DoneCell } from '#results/query.ts';
 import type { RunRecord } from '#results/record.ts';
-import { sizesOf } from './accuracy-mark.ts';
+import { failedRuns, runsOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, list, notesOf, whyFailed } from './caption.ts';
 import type { FailedMark, FigureKind, Mark, Panel, Series } from './figure.ts';
 import { looksOf } from './look.ts';
@@ -44,8 +44,8 @@ export const stepsToRecall: FigureKind<'steps-to-recall'> = {
             const marks = own.flatMap((cell) => (cell.state === 'done' ? markOf(cell, reached.get(cell)!) : []));
             const failed = own.flatMap((cell): FailedMark[] => {
               const x = cell.point.dModel;
-              if (cell.state === 'failed') return [{ x, why: whyFailed(cell), facts: sizesOf(cell) }];
-              return never.has(cell) ? [{ x, why: 'not reached', above: true, facts: { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, best: bestOf(cell) } }] : [];
+              if (cell.state === 'failed') return [{ x, why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) }];
+              return never.has(cell) ? [{ x, why: 'not reached', above: true, facts: { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, best: bestOf(cell) }, runs: runsOf(cell) }] : [];
             });
             return { name, look: looks.get(name)!, marks: marks.toSorted((a, b) => a.x - b.x), failed };
           }),
@@ -87,7 +87,7 @@ function markOf(cell: DoneCell, rows: RunRecord['curve']): Mark[] {
   const tokens = rows.reduce((sum, row) => sum + row.tokens, 0) / rows.length;
   const facts = { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, reached: rows.length, steps: rows.map((row) => row.step).join(' '), tokens };
   // a mean over some of the seeds is drawn hollow, beside the line
-  return [{ x: cell.point.dModel, y: mean, ...(low === undefined || high === undefined ? {} : { low, high }), ...(rows.length < cell.runs.length ? { aside: true } : {}), facts }];
+  return [{ x: cell.point.dModel, y: mean, ...(low === undefined || high === undefined ? {} : { low, high }), ...(rows.length < cell.runs.length ? { aside: true } : {}), facts, runs: runsOf(cell) }];
 }
 
 /** The highest validation accuracy of any run at any time. */

@@ -16,11 +16,24 @@ export const formats = {
 };
 export type Format = keyof typeof formats;
 
-/** Checks names of formats, "png" or "png,svg". Throws E_CONFIG on one that is not known. */
+/** Not a file a figure, but a page of all of them and what they were made from. */
+const HTML = 'html';
+
+/** Checks names of formats of figures, "png" or "png,svg". Throws E_CONFIG on one that is not known. */
 export function parseFormats(names: readonly string[]): Format[] {
-  const all = names.flatMap((name) => name.split(',')).map((name) => name.trim().toLowerCase());
-  for (const name of all) if (!Object.hasOwn(formats, name)) throw new RecallbenchError('E_CONFIG', unknownName('figure format', name, Object.keys(formats)));
-  return [...new Set(all)] as Format[];
+  return known(names, Object.keys(formats)) as Format[];
+}
+
+/** The same where "html" is one more. */
+export function parseReportFormats(names: readonly string[]): { figure: Format[]; html: boolean } {
+  const all = known(names, [...Object.keys(formats), HTML]);
+  return { figure: all.filter((name) => name !== HTML) as Format[], html: all.includes(HTML) };
+}
+
+function known(names: readonly string[], all: readonly string[]): string[] {
+  const asked = names.flatMap((name) => name.split(',')).map((name) => name.trim().toLowerCase());
+  for (const name of asked) if (!all.includes(name)) throw new RecallbenchError('E_CONFIG', unknownName('figure format', name, all));
+  return [...new Set(asked)];
 }
 
 /** Named widths in print, in millimetres: one column of a two-column page, and the whole page. */
@@ -35,12 +48,16 @@ export function parseWidth(text: string): number {
 }
 
 /**
- * Writes a figure as `<dir>/<figure.name>.<format>` for every format and returns the paths. Everything is drawn before
- * anything is written, and files appear whole: each is written beside its place and renamed. Throws E_CONFIG on an
- * unknown format and E_OUTPUT when a file cannot be written.
+ * Writes a figure as `<dir>/<figure.name>.<format>` for every format of figures and returns the paths; everything is drawn
+ * before anything is written. Throws E_CONFIG on an unknown format and E_OUTPUT when a file cannot be written.
  */
 export function writeFigure(figure: Figure, dir: string, names: readonly string[] = ['png', 'svg', 'csv'], options: DrawOptions = {}): string[] {
-  const contents = parseFormats(names).map((format) => [join(dir, `${figure.name}.${format}`), formats[format](figure, options)] as const);
+  return writeFiles(dir, parseFormats(names).map((format) => [`${figure.name}.${format}`, formats[format](figure, options)]));
+}
+
+/** Writes files into a folder and returns their paths. They appear whole: each is written beside its place and renamed. Throws E_OUTPUT. */
+export function writeFiles(dir: string, files: readonly (readonly [name: string, content: string | Buffer])[]): string[] {
+  const contents = files.map(([name, content]) => [join(dir, name), content] as const);
   const beside = contents.map(([path]) => `${path}.${process.pid}.part`);
   try {
     makeFolder(dir);
@@ -54,7 +71,7 @@ export function writeFigure(figure: Figure, dir: string, names: readonly string[
         // there is no such folder, or it cannot be written: then there is nothing to remove
       }
     }
-    throw new RecallbenchError('E_OUTPUT', `cannot write ${figure.name} into ${dir}: ${(error as Error).message}. Check the permissions and the space left, or name another folder with --out`, { cause: error });
+    throw new RecallbenchError('E_OUTPUT', `cannot write ${files.map(([name]) => name).join(', ')} into ${dir}: ${(error as Error).message}. Check the permissions and the space left, or name another folder with --out`, { cause: error });
   }
   return contents.map(([path]) => path);
 }

@@ -71,9 +71,4 @@ export function pointId(point: Point): string {
   return contentId(point);
 }
 
-/** Model options side by side: those of a pattern's mixers as "mamba2.dState". */
-export function flatOptions(options: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(options).flatMap(([key, value]: [string, unknown]) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(flatOptions(value)).map(([inner, v]) => [`${key}.${inner}`, v]) : [[key, value]])),
-  );
-}
+export { flatOptions } from './flat-options.ts';

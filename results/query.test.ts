@@ -94,20 +94,16 @@ describe('a cell', () => {
 
   test('tells what is missing and what failed', () => {
     const at = (dModel: number, lr: number, seed: number, more: Partial<MadeUp> = {}) => madeUpRecord({ point: { model: 'm', dModel, lr, seed }, ...more });
-    const cells = cellsOf([
-      at(32, 1e-3, 0, { accuracy: 0.9 }),
-      at(32, 1e-3, 1),
-      at(32, 1e-2, 0, { state: 'diverged', reason: 'loss is NaN' }),
-      at(64, 1e-3, 0),
-      at(128, 1e-3, 0, { state: 'out-of-memory' }),
-    ]);
+    const diverged = at(32, 1e-2, 0, { state: 'diverged', reason: 'loss is NaN' });
+    const tooLarge = at(128, 1e-3, 0, { state: 'out-of-memory' });
+    const cells = cellsOf([at(32, 1e-3, 0, { accuracy: 0.9 }), at(32, 1e-3, 1), diverged, at(64, 1e-3, 0), tooLarge]);
     expect(cells.map((c) => [c.point.dModel, c.state, c.missingLrs, c.state === 'done' ? c.missingSeeds : undefined])).toEqual([
       [32, 'done', [], []],
       [64, 'done', [1e-2], [1]],
       [128, 'failed', [1e-2], undefined],
     ]);
-    expect(cells[0].failed).toEqual([{ lr: 1e-2, seed: 0, state: 'diverged', reason: 'loss is NaN' }]);
-    expect(cells[2].failed).toEqual([{ lr: 1e-3, seed: 0, state: 'out-of-memory' }]);
+    expect(cells[0].failed).toEqual([{ id: diverged.id, lr: 1e-2, seed: 0, state: 'diverged', reason: 'loss is NaN' }]);
+    expect(cells[2].failed).toEqual([{ id: tooLarge.id, lr: 1e-3, seed: 0, state: 'out-of-memory' }]);
   });
 
   test('of another protocol lacks nothing', () => {

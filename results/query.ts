@@ -14,6 +14,7 @@ export type CellPoint = Omit<Point, 'lr' | 'seed'>;
 
 /** A run that did not end as `done`. */
 export interface FailedRun {
+  id: string;
   lr: number;
   seed: number;
   state: Exclude<OutcomeState, 'done'>;
@@ -195,7 +196,7 @@ function cellOf(key: string, records: readonly RunRecord[]): Cell {
 
 function failedRun(run: RunRecord): FailedRun {
   const { state, reason = state === 'done' ? 'no test accuracy in the record' : undefined } = run.outcome;
-  return { lr: run.point.lr, seed: run.point.seed, state: state === 'done' ? 'crashed' : state, ...(reason === undefined ? {} : { reason }) };
+  return { id: run.id, lr: run.point.lr, seed: run.point.seed, state: state === 'done' ? 'crashed' : state, ...(reason === undefined ? {} : { reason }) };
 }
 
 function bestLr(runs: readonly RunRecord[]): number {

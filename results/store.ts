@@ -37,6 +37,8 @@ export interface Contents {
   readonly records: readonly RunRecord[];
   readonly measurements: readonly Measurement[];
   readonly problems: readonly Problem[];
+  /** the id of each record that gave way to another of the same id */
+  readonly repeated: readonly string[];
 }
 
 export interface Store extends Contents {
@@ -60,6 +62,9 @@ export function openStore(path: string): Store {
   return {
     path,
     problems,
+    get repeated() {
+      return records.repeated();
+    },
     get records() {
       return records.runs.list();
     },
@@ -93,7 +98,7 @@ export function readStores(paths: readonly string[]): Contents {
       problems.push({ path, why: error.message });
     }
   }
-  return { records: records.runs.list(), measurements: records.measurements.list(), problems };
+  return { records: records.runs.list(), measurements: records.measurements.list(), problems, repeated: records.repeated() };
 }
 
 /** A file itself, or the `.jsonl` files of a folder, by their real paths. */
@@ -126,6 +131,7 @@ export function checkWritable(path: string): void {
 class ById<R extends StoredRecord> {
   readonly #byId = new Map<string, readonly R[]>();
   readonly #apart: (a: R, b: R) => boolean;
+  readonly repeated: string[] = [];
   #list: R[] | undefined;
 
   constructor(apart: (a: R, b: R) => boolean) {
@@ -135,6 +141,7 @@ class ById<R extends StoredRecord> {
   add(record: R): void {
     const found = this.#byId.get(record.id) ?? [];
     const stay = found.filter((other) => isDone(record) && isDone(other) && this.#apart(record, other));
+    if (found.length > stay.length) this.repeated.push(record.id);
     if (found.some((other) => !stay.includes(other) && !beats(record, other))) return;
     this.#byId.set(record.id, [...stay, record]);
     this.#list = undefined;
@@ -158,6 +165,10 @@ class Records {
   add(record: StoredRecord): void {
     if (isMeasurement(record)) this.measurements.add(record);
     else this.runs.add(record);
+  }
+
+  repeated(): string[] {
+    return [...this.runs.repeated, ...this.measurements.repeated];
   }
 }
 

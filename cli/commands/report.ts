@@ -17,7 +17,7 @@ interface Flags {
   by?: string;
   reach?: string;
   anchors?: true;
-  title?: string;
+  title?: string | undefined;
   theme: string;
   width?: string;
   caption: boolean;
@@ -57,14 +57,15 @@ function share(flag: string, text: string): number {
 async function report(name: string, flags: Flags): Promise<void> {
   const [{ drawFigures, checkFigures }, { readGiven }] = await Promise.all([import('../figures.ts'), import('../stores.ts')]);
   if (name !== 'all') checkFigures([name]);
-  const [{ themes }, { parseFormats, parseWidth }] = await Promise.all([import('#reports/theme.ts'), import('#reports/write.ts')]);
-  if (flags.format !== undefined) parseFormats(flags.format);
+  const [{ themes }, { parseReportFormats, parseWidth }] = await Promise.all([import('#reports/theme.ts'), import('#reports/write.ts')]);
+  if (flags.format !== undefined) parseReportFormats(flags.format);
   const theme = lookUp(themes, 'theme', flags.theme).name;
-  const { records, measurements, problems } = readGiven(flags.from);
+  const { records, measurements, problems, repeated } = readGiven(flags.from);
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
-    options: optionsOf(flags),
+    options: optionsOf(name === 'all' ? { ...flags, title: undefined } : flags),
     draw: { theme, caption: flags.caption, ...(flags.width === undefined ? {} : { mm: parseWidth(flags.width) }) },
+    more: { problems, repeated, ...(flags.title === undefined ? {} : { title: flags.title }) },
     ...(flags.format === undefined ? {} : { formats: flags.format }),
   });
   if (flags.json) printJson({ written, skipped, records: records.length, measurements: measurements.length, problems });
@@ -79,7 +80,7 @@ export function configure(command: Command): void {
     .argument('<figure|all>', 'a figure, see: recallbench list figures; or all that have data')
     .option('--from <store,…>', 'stores, or folders of them; may be given again (default: runs)', list)
     .option('--out <dir>', 'where the figures go', 'figures')
-    .option('--format <name,…>', 'png, svg, pdf, csv (default: png, svg, csv)', list)
+    .option('--format <name,…>', 'png, svg, pdf, csv, or html, all figures and runs in one page (default: png, svg, csv)', list)
     .option('--task <name>', 'only runs of this task')
     .option('--sweep <name>', 'only what this sweep asked for')
     .option('--model <name,…>', 'only these models; single ops go by the name of the workload', list)
@@ -90,7 +91,7 @@ export function configure(command: Command): void {
     .option('--theme <name>', 'paper, screen or dark', 'paper')
     .option('--width <name>', 'in print: column (85 mm), wide (180 mm), or millimetres; letters are at least 6 points high (default: 720 pixels, which are 145 mm)')
     .option('--no-caption', 'without the words under the figure; SVG and PDF have them as description all the same')
-    .option('--title <text>', 'instead of the title of the figure; an empty one is none')
+    .option('--title <text>', 'instead of the title of the figure, an empty one is none; with all, of the HTML page')
     .action(report)
-    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format pdf,csv --width column\n  $ recallbench report time-vs-length --from results/published/h200 --anchors --theme dark\n  $ recallbench report accuracy-by-slice --by pairs --slice seqLen=512 --title ""');
+    .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report all --format html --out report\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format pdf,csv --width column\n  $ recallbench report time-vs-length --from results/published/h200 --anchors --theme dark\n  $ recallbench report accuracy-by-slice --by pairs --slice seqLen=512 --title ""');
 }
