@@ -45,8 +45,11 @@ export async function drawFigures(names: readonly string[] | undefined, stored: 
     }
   }
   if (asked?.html) {
-    const [{ htmlReport }, { chosen }] = await Promise.all([import('#reports/html/report.ts'), import('#reports/selection.ts')]);
-    const html = htmlReport(chosen(stored, options ?? {}), built, { ...more, skipped: drawn.skipped });
+    const [{ htmlReport }, { chosen }, { decideClaims }, { claimsHtml }] = await Promise.all([import('#reports/html/report.ts'), import('#reports/selection.ts'), import('#reports/claims/index.ts'), import('#reports/claims/html.ts')]);
+    const shown = chosen(stored, options ?? {});
+    // what was claimed is asked of all that there is, not beside a single figure
+    const sections = names === undefined ? [claimsHtml(decideClaims(shown))] : [];
+    const html = htmlReport(shown, built, { sections, ...more, skipped: drawn.skipped });
     drawn.written.push(...writeFiles(folder, [['report.html', html]]));
   }
   return drawn;

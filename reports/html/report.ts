@@ -10,15 +10,7 @@ import { themes, type Theme } from '../theme.ts';
 import { formatNumber } from '../ticks.ts';
 import { payloadOf } from './payload.ts';
 import { summaryOf } from './summary.ts';
-
-/** A section of the report that others make. */
-export interface HtmlSection {
-  /** its anchor */
-  id: string;
-  title: string;
-  /** goes into the page as it is: whoever makes it escapes what must be */
-  html: string;
-}
+import { escapeHtml, type HtmlSection } from './markup.ts';
 
 /** What the report says beside records and figures. */
 export interface HtmlExtras {
@@ -107,11 +99,6 @@ function problemsHtml(problems: readonly Problem[], repeated: readonly string[])
       ? []
       : [`<p>${formatNumber(repeated.length)} record${repeated.length === 1 ? '' : 's'} gave way to another of the same point (a finished one is kept, among equals the latest): ${ids.slice(0, 20).map((id) => `<a href="#run=${encodeURIComponent(id)}"><code>${escapeHtml(id)}</code></a>`).join(', ')}${ids.length > 20 ? ` and ${formatNumber(ids.length - 20)} more` : ''}.</p>`];
   return [...(lines.length === 0 ? [] : [`<ul class="problems">${lines.join('\n')}</ul>`]), ...again].join('\n');
-}
-
-/** A text as HTML, in elements and in attributes between double quotes. */
-export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
 /** JSON that ends no script element, whatever is in it. */
