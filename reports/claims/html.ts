@@ -15,5 +15,5 @@ export function claimsHtml(decisions: readonly Decision[]): HtmlSection {
   );
   const head = ['claim', 'where', 'verdict', 'measured', 'evidence'].map((name) => `<th scope="col">${name}</th>`).join('');
   const html = `<p>${escapeHtml(counts(decisions))}. Each claim is decided for every device, engine and precision by itself.</p>\n<div class="wide"><table class="plain-table claims">\n<thead><tr>${head}</tr></thead>\n<tbody>\n${rows.join('\n')}\n</tbody>\n</table></div>`;
-  return { id: 'claims', title: 'Published claims, and what was measured', html };
+  return { id: 'claims', title: 'Published claims', html };
 }
