@@ -200,6 +200,8 @@ describe.concurrent('wrong input ends with 2, names what is wrong, and touches n
     ['unknown precision', ['train', ...tiny, '--model', 'mamba2', '--precision', 'fp23'], /^E_CONFIG: .*fp32/],
     ['unknown sweep', ['sweep', 'quik'], /^E_NAME: unknown sweep "quik"\. Did you mean "quick"\?/],
     ['unknown figure', ['report', 'recall-vs-stat', '--from', 'good.jsonl'], /^E_NAME: unknown figure "recall-vs-stat"\. Did you mean "recall-vs-state"\?/],
+    ['a width that is none', ['report', 'all', '--from', 'good.jsonl', '--width', 'colum'], /^E_CONFIG: the width of a figure is column \(85 mm\).*not "colum"/],
+    ['a share that is none', ['report', 'all', '--from', 'good.jsonl', '--reach', '2'], /^E_CONFIG: --reach is a share above 0/],
     ['unknown theme', ['report', 'all', '--from', 'good.jsonl', '--theme', 'drak'], /^E_NAME: unknown theme "drak"\. Did you mean "dark"\?/],
     ['unknown format', ['report', 'all', '--from', 'good.jsonl', '--format', 'pgn'], /^E_CONFIG: unknown figure format "pgn"\. Did you mean "png"\?/],
     ['unknown task option', ['data', 'mqar', '-t', 'pair=4'], /^E_CONFIG: task mqar: unknown key "pair"\. Did you mean "pairs"\? Known: vocabSize/],
@@ -321,8 +323,9 @@ describe('sweep and report', () => {
     expect(out).toContain('Nothing was missing');
     expect(readFileSync(store, 'utf8')).toBe(text);
 
-    const { written } = await json<{ written: string[] }>(['report', 'learning-curves', '--out', 'paper', '--format', 'svg,csv'], cwd);
-    expect(written.map((f) => f.replace(/.*\./, '')).sort()).toEqual(['csv', 'svg']);
+    const { written } = await json<{ written: string[] }>(['report', 'learning-curves', '--out', 'paper', '--format', 'svg,pdf,csv', '--width', 'column', '--theme', 'dark', '--no-caption'], cwd);
+    expect(written.map((f) => f.replace(/.*\./, '')).sort()).toEqual(['csv', 'pdf', 'svg']);
+    expect(readFileSync(join(cwd, written[0]), 'utf8')).toMatch(/width="85\.\d+mm"[^]*fill="#16181D"/);
     for (const f of written) expect(readFileSync(join(cwd, f), 'utf8').length).toBeGreaterThan(50);
 
     // a torn last line is set aside, and nothing else is lost

@@ -27,17 +27,17 @@ test('extrapolation is drawn as it was', async () => {
   await expect(drawCsv(figureOf())).toMatchFileSnapshot('./golden/extrapolation.csv');
 });
 
-test('there is a panel for every key that varies, with means over the others, and a line at the longest in training', () => {
+test('there is a panel for every key that varies, with means over the others, and a line at the limit of training', () => {
   const { panels, caption } = figureOf();
   expect(panels.map((panel) => [panel.x.label, panel.x.ticks])).toEqual([['Sequence length', [64, 256, 1024, 4096]], ['Key-value pairs', [4, 16]]]);
   const [attention, , trained] = panels[0].series;
   expect(attention.marks.map((mark) => mark.x)).toEqual([64, 256, 1024, 4096]);
   expect(attention.marks[0].y).toBeCloseTo(1 - 0.1 - 0.01, 12);
   expect(attention.marks[0].low).toBeLessThan(attention.marks[0].y);
-  expect(trained).toMatchObject({ name: 'Longest in training', marks: [{ x: 256, y: 0 }, { x: 256, y: 1 }] });
+  expect(trained).toMatchObject({ name: 'Limit of training', marks: [{ x: 256, y: 0 }, { x: 256, y: 1 }] });
   // 16 pairs are more than the 8 in training
   expect(panels[1].series[2].marks[0].x).toBe(8);
-  expect(caption.join(' ')).toContain('longer than anything in training');
+  expect(caption.join(' ')).toContain('beyond everything in training');
 });
 
 test('a key can be asked for, at fixed values of the others', () => {

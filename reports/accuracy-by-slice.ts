@@ -20,7 +20,7 @@ type Value = number | string;
 
 export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
   name: 'accuracy-by-slice',
-  summary: 'test accuracy against each key of the test that varies (length, pairs, …), with the longest in training: extrapolation',
+  summary: 'test accuracy against each key of the test that varies (length, pairs, …), with the limit of training: extrapolation',
   of: 'runs',
   build({ records }, options = {}) {
     const cells = cellsOf(select('accuracy-by-slice', records, options));
@@ -54,7 +54,7 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
           return { name, look: looks.get(name)!, marks, failed };
         }),
       );
-      return { title: mixture.title, x: axisOf(keys, values), y: accuracyAxis(accuracyLabel(options.slice)), series: [...series, ...longestInTraining(drawn, key, values)] };
+      return { title: mixture.title, x: axisOf(keys, values), y: accuracyAxis(accuracyLabel(options.slice)), series: [...series, ...limitOfTraining(drawn, key, values)] };
     });
     const trained = panels.some((panel) => panel.series.some((series) => series.name === TRAINED));
     return {
@@ -63,7 +63,7 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
       panels,
       caption: [
         `${accuracyLabel(options.slice)} on ${describeMixtures(mixtures)}; at each value the mean over all else that the test varies.`,
-        ...(trained ? ['Right of the dotted line is longer than anything in training.'] : []),
+        ...(trained ? ['Right of the dotted line is beyond everything in training.'] : []),
         ...crowdSentence(mixtures.map((mixture) => mixture.cells)),
         ...Object.values(captionOf(all)),
       ],
@@ -72,7 +72,7 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
   },
 };
 
-const TRAINED = 'Longest in training';
+const TRAINED = 'Limit of training';
 
 function slicesOf(cells: readonly Cell[]): Slice[] {
   const found = new Map<string, Slice>();
@@ -120,7 +120,7 @@ function axisOf([key, ...along]: readonly string[], values: readonly Value[]): A
 const room = (numbers: readonly number[]): number => 0.06 * (numbers.at(-1)! - numbers[0]) || 1;
 
 /** A line at the greatest value of a key in training, where the test goes beyond it. */
-function longestInTraining(cells: readonly Cell[], key: string, values: readonly Value[]): Series[] {
+function limitOfTraining(cells: readonly Cell[], key: string, values: readonly Value[]): Series[] {
   const greatest = new Set(cells.map(({ point }) => Math.max(...point.train.map(({ options }) => (typeof options[key] === 'number' ? options[key] : Infinity)))));
   const beyond = (x: number) => values.every((value) => typeof value === 'number') && values.some((value) => (value as number) > x);
   return [...greatest].filter((x) => Number.isFinite(x) && beyond(x)).sort((a, b) => a - b).map((x): Series => ({

@@ -33,7 +33,7 @@ export const lrSensitivity: FigureKind<'lr-sensitivity'> = {
         series: naming.families.flatMap(({ variants }) =>
           variants.map((name): Series => {
             const own = drawn[i].filter((cell) => naming.nameOf(cell) === name);
-            const at = own.flatMap((cell) => rates.get(cell.key)!.map((alone) => ({ cell, alone })));
+            const at = own.flatMap((cell) => rates(cell).map((alone) => ({ cell, alone })));
             return {
               name,
               look: looks.get(name)!,

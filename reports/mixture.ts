@@ -46,7 +46,8 @@ export function describeMixtures(mixtures: readonly Mixture[]): string {
 
 /** Cells named with their panel, where there are several. */
 export function nameIn(mixtures: readonly Mixture[]): (cell: Cell) => string {
-  return (cell) => [cellName(cell), mixtures.find((m) => m.cells.includes(cell))!.title].filter((t) => t !== '').join(', ');
+  const titles = new Map(mixtures.flatMap(({ cells, title }) => cells.map((cell) => [cell, title] as const)));
+  return (cell) => [cellName(cell), titles.get(cell)!].filter((t) => t !== '').join(', ');
 }
 
 function longest(point: CellPoint): number {

@@ -24,11 +24,12 @@ export const stepsToRecall: FigureKind<'steps-to-recall'> = {
     const looks = looksOf(naming.families);
     const widths = [...new Set(cells.map((cell) => cell.point.dModel))].sort((a, b) => a - b);
     const done = cells.filter((cell) => cell.state === 'done');
-    const never = done.filter((cell) => reachedBy(cell, reach).length === 0);
+    const reached = new Map(done.map((cell) => [cell, reachedBy(cell, reach)]));
+    const never = new Set(done.filter((cell) => reached.get(cell)!.length === 0));
     const most = done.flatMap((cell) => cell.runs).reduce((n, run) => Math.max(n, run.steps.planned), 1);
     const nameOf = nameIn(mixtures);
     const partly = done.flatMap((cell) => {
-      const n = reachedBy(cell, reach).length;
+      const n = reached.get(cell)!.length;
       return n === 0 || n === cell.runs.length ? [] : [`${nameOf(cell)} (${n} of ${cell.runs.length})`];
     });
     const panels = mixtures.map(
@@ -36,15 +37,15 @@ export const stepsToRecall: FigureKind<'steps-to-recall'> = {
         title: mixture.title,
         x: { label: 'Model width', scale: 'log2', unit: 'number', ticks: widths },
         // without a mark the budget is what is known of the axis
-        y: { label: `Steps to ${percent(reach)} recall`, scale: 'log10', unit: 'count', ...(never.length === done.length ? { min: most / 100, max: most } : {}) },
+        y: { label: `Steps to ${percent(reach)} recall`, scale: 'log10', unit: 'count', ...(never.size === done.length ? { min: most / 100, max: most } : {}) },
         series: naming.families.flatMap(({ variants }) =>
           variants.map((name): Series => {
             const own = mixture.cells.filter((cell) => naming.nameOf(cell) === name);
-            const marks = own.flatMap((cell) => (cell.state === 'done' ? markOf(cell, reach) : []));
+            const marks = own.flatMap((cell) => (cell.state === 'done' ? markOf(cell, reached.get(cell)!) : []));
             const failed = own.flatMap((cell): FailedMark[] => {
               const x = cell.point.dModel;
               if (cell.state === 'failed') return [{ x, why: whyFailed(cell), facts: sizesOf(cell), runs: failedRuns(cell) }];
-              return never.includes(cell) ? [{ x, why: 'not reached', above: true, facts: { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, best: bestOf(cell) }, runs: runsOf(cell) }] : [];
+              return never.has(cell) ? [{ x, why: 'not reached', above: true, facts: { ...sizesOf(cell), lr: cell.lr, seeds: cell.seeds.length, best: bestOf(cell) }, runs: runsOf(cell) }] : [];
             });
             return { name, look: looks.get(name)!, marks: marks.toSorted((a, b) => a.x - b.x), failed };
           }),
@@ -65,7 +66,7 @@ export const stepsToRecall: FigureKind<'steps-to-recall'> = {
         code,
       ],
       notes: [
-        ...(never.length === 0 ? [] : [`Not reached: ${list(never.map((cell) => `${nameOf(cell)} (best ${formatNumber(bestOf(cell))})`))}.`]),
+        ...(never.size === 0 ? [] : [`Not reached: ${list([...never].map((cell) => `${nameOf(cell)} (best ${formatNumber(bestOf(cell))})`))}.`]),
         ...(partly.length === 0 ? [] : [`Reached by some seeds only, and the mean is over those: ${list(partly)}.`]),
         ...notesOf(cells, nameOf),
       ],
@@ -80,8 +81,7 @@ function reachedBy({ runs }: DoneCell, share: number): RunRecord['curve'] {
   return runs.flatMap((run) => run.curve.find((row) => row.accuracy !== null && row.accuracy >= share) ?? []);
 }
 
-function markOf(cell: DoneCell, share: number): Mark[] {
-  const rows = reachedBy(cell, share);
+function markOf(cell: DoneCell, rows: RunRecord['curve']): Mark[] {
   if (rows.length === 0) return [];
   const { mean, low, high } = overSeeds(rows.map((row) => row.step), `${cell.key} steps`);
   const tokens = rows.reduce((sum, row) => sum + row.tokens, 0) / rows.length;

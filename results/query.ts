@@ -118,10 +118,10 @@ export function validationOf({ runs, key }: DoneCell): Estimate | undefined {
   return accuracies.includes(undefined) ? undefined : estimateOf(accuracies as number[], `${key} validation`);
 }
 
-/** For each cell, by its key, what it would be with each of its learning rates alone, in their order. */
-export function atEachRate(records: readonly RunRecord[]): Map<string, Cell[]> {
-  const alone = (runs: readonly RunRecord[], key: string) => [...groupBy(runs, (run) => run.point.lr)].sort(([a], [b]) => a - b).map(([, at]) => cellOf(key, at));
-  return new Map([...groupBy(records, cellKey)].map(([key, runs]) => [key, alone(runs, key)]));
+/** What a cell of these records would be with each of its learning rates alone, in their order. */
+export function atEachRate(records: readonly RunRecord[]): (cell: Cell) => Cell[] {
+  const groups = groupBy(records, cellKey);
+  return ({ key }) => [...groupBy(groups.get(key) ?? [], (run) => run.point.lr)].sort(([a], [b]) => a - b).map(([, runs]) => cellOf(key, runs));
 }
 
 /** Mean and interval of numbers, one a seed, as of accuracies: the name says of what, and chooses the stream of the bootstrap. */

@@ -272,8 +272,8 @@ describe('a store', () => {
 describe('several stores', () => {
   test('read as one, from files and folders; concatenated, they say the same', () => {
     const folder = join(dir, 'folder');
-    mkdirSync(folder);
-    const [a, b] = [join(folder, 'a.jsonl'), join(folder, 'b.jsonl')];
+    mkdirSync(join(folder, 'inner'), { recursive: true });
+    const [a, b] = [join(folder, 'a.jsonl'), join(folder, 'inner', 'b.jsonl')];
     for (const s of [1, 2, 3]) openStore(a).append(record(s));
     for (const s of [3, 4]) openStore(b).append(record(s, { finishedAt: '2024-02-01T00:00:00Z' }));
     writeFileSync(join(folder, 'notes.txt'), 'no store');

@@ -10,7 +10,7 @@ const steps = 8 * 2000;
 export const copying = {
   name: 'copying' as const,
   summary: 'Repeat After Me: copying strings of 5–20 letters, and n-gram look-up from prefix and suffix (needs a GPU)',
-  figures: ['learning-curves', 'recall-vs-state'],
+  figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: protocol,
   axes: [
     [
@@ -25,7 +25,7 @@ export const copying = {
 export const regbench = {
   name: 'regbench' as const,
   summary: 'RegBench: in-context learning of random automata, 5,000 documents and 200 epochs (needs a GPU)',
-  figures: ['learning-curves', 'recall-vs-state'],
+  figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: { task: 'regbench', data: 'fixed', order: 'interleaved', train: [segment({}, 5000)], test: [segment({}, 500)], epochs: 200, batch: 32, weightDecay: 0.1, warmup: 0.1, schedule: 'cosine', layers: 4, dModel: 128 },
   axes: [[{ model: 'attention', modelOptions: { heads: 4 }, positions: true }, { model: 'mamba1', modelOptions: { dState: 16 } }, { model: 'mamba2', modelOptions: { dState: 64 } }], { lr: [2.5e-4, 5e-4] }],
 } satisfies SweepInput;

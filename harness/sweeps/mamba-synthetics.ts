@@ -10,7 +10,7 @@ const protocol = { layers: 2, weightDecay: 0, schedule: 'constant' };
 export const selectiveCopying = {
   name: 'selective-copying' as const,
   summary: 'Mamba paper, Table 1: selective copying of 16 tokens among 4096, 400,000 steps (needs a GPU)',
-  figures: ['learning-curves', 'recall-vs-state'],
+  figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: { ...protocol, task: 'selective-copying', dModel: 64, batch: 64, lr: 1e-4, train: [segment({}, 64 * 400_000)], test: [segment({}, 1024)], evalEvery: 10_000 },
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 } },
@@ -26,7 +26,7 @@ export const selectiveCopying = {
 export const selectiveCopyingSmall = {
   name: 'selective-copying-small' as const,
   summary: 'selective copying of 8 tokens among 128, in minutes on two cores: Mamba-1 and Mamba-2 against S4D in the same block',
-  figures: ['learning-curves', 'recall-vs-state'],
+  figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: { ...protocol, schedule: 'cosine', task: 'selective-copying', dModel: 64, batch: 64, lr: 3e-3, train: [segment({ seqLen: 128, toCopy: 8 }, 64 * 3000)], test: [segment({ seqLen: 128, toCopy: 8 }, 500)], evalEvery: 250, earlyStop: 0.99 },
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 } },
@@ -40,7 +40,7 @@ export const selectiveCopyingSmall = {
 export const inductionHeads = {
   name: 'induction-heads' as const,
   summary: 'Mamba paper, Table 2: induction heads trained at length 256 and tested to 2^20, 204,800 steps (needs a GPU)',
-  figures: ['learning-curves', 'recall-vs-state'],
+  figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: { ...protocol, task: 'induction-heads', batch: 8, train: [segment({}, 8 * 8192)], epochs: 25, test: lengths(6, 20).map((seqLen) => segment({ seqLen }, seqLen > 2 ** 14 ? 8 : 64)) },
   axes: [
     [
@@ -57,7 +57,7 @@ export const inductionHeads = {
 export const inductionHeadsSmall = {
   name: 'induction-heads-small' as const,
   summary: 'induction heads trained at 256 and tested to 4096, in minutes on two cores: Mamba-1 and Mamba-2 against attention with learned positions',
-  figures: ['learning-curves', 'recall-vs-state'],
+  figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: { ...protocol, task: 'induction-heads', dModel: 64, batch: 16, test: [256, 512, 1024, 4096].map((seqLen) => segment({ seqLen }, seqLen > 1024 ? 100 : 200)), evalEvery: 250, earlyStop: 0.99 },
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 }, lr: 3e-3, train: [segment({}, 16 * 4000)] },

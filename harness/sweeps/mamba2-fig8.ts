@@ -27,7 +27,7 @@ const protocol = { task: 'mqar', epochs: 8, data: 'fixed', order: 'sequential', 
 export const mamba2Fig8 = {
   name: 'mamba2-fig8' as const,
   summary: 'Mamba-2 paper, Figure 8, in full: MQAR at T = 256, 512, 1024, widths 32 … 256 (needs a GPU: 2^31 tokens and more a run)',
-  figures: ['accuracy-vs-width', 'recall-vs-state', 'learning-curves'],
+  figures: ['accuracy-vs-width', 'recall-vs-state', 'learning-curves', 'lr-sensitivity', 'steps-to-recall'],
   base: { ...protocol, batchTokens: 2 ** 18 },
   axes: [
     [256, 512, 1024].map((length) => panel(length, 8192, 2 ** 18, 1024)),
@@ -41,7 +41,7 @@ export const mamba2Fig8 = {
 export const mamba2Fig8Small = {
   name: 'mamba2-fig8-small' as const,
   summary: 'the shape of mamba2-fig8 scaled to one night on two cores: T = 64, 128, widths 32 and 64, vocabulary 512',
-  figures: ['accuracy-vs-width', 'recall-vs-state', 'learning-curves'],
+  figures: ['accuracy-vs-width', 'recall-vs-state', 'learning-curves', 'lr-sensitivity', 'steps-to-recall'],
   base: { ...protocol, batchTokens: 2 ** 12 },
   axes: [
     [64, 128].map((length) => panel(length, 512, 2 ** 13, 512)),

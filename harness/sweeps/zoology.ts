@@ -14,7 +14,7 @@ const protocol = { task: 'mqar', data: 'fixed', order: 'sequential', schedule: '
 export const zoologyFig2 = {
   name: 'zoology-fig2' as const,
   summary: 'Zoology paper, Figure 2: MQAR at four lengths, widths 64 … 512, four learning rates, 64 epochs (needs a GPU)',
-  figures: ['accuracy-vs-width', 'recall-vs-state', 'learning-curves'],
+  figures: ['accuracy-vs-width', 'recall-vs-state', 'learning-curves', 'accuracy-by-slice'],
   base: { ...protocol, epochs: 64 },
   axes: [
     ([[64, 4, 512], [128, 8, 512], [256, 16, 256], [512, 64, 128]] as const).map(([length, pairs, batch]) => ({
