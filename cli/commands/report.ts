@@ -58,12 +58,12 @@ async function report(name: string, flags: Flags): Promise<void> {
   const [{ drawFigures, checkFigures }, { readGiven }] = await Promise.all([import('../figures.ts'), import('../stores.ts')]);
   if (name !== 'all') checkFigures([name]);
   const [{ themes }, { parseReportFormats, parseWidth }] = await Promise.all([import('#reports/theme.ts'), import('#reports/write.ts')]);
-  if (flags.format !== undefined) parseReportFormats(flags.format);
+  const page = flags.format !== undefined && parseReportFormats(flags.format).html;
   const theme = lookUp(themes, 'theme', flags.theme).name;
   const { records, measurements, problems, repeated } = readGiven(flags.from);
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
-    options: optionsOf(name === 'all' ? { ...flags, title: undefined } : flags),
+    options: optionsOf(page ? { ...flags, title: undefined } : flags),
     draw: { theme, caption: flags.caption, ...(flags.width === undefined ? {} : { mm: parseWidth(flags.width) }) },
     more: { problems, repeated, ...(flags.title === undefined ? {} : { title: flags.title }) },
     ...(flags.format === undefined ? {} : { formats: flags.format }),
@@ -91,7 +91,7 @@ export function configure(command: Command): void {
     .option('--theme <name>', 'paper, screen or dark', 'paper')
     .option('--width <name>', 'in print: column (85 mm), wide (180 mm), or millimetres; letters are at least 6 points high (default: 720 pixels, which are 145 mm)')
     .option('--no-caption', 'without the words under the figure; SVG and PDF have them as description all the same')
-    .option('--title <text>', 'instead of the title of the figure, an empty one is none; with all, of the HTML page')
+    .option('--title <text>', 'instead of the title of the figure; an empty one is none. With html, the title of the page')
     .action(report)
     .addHelpText('after', '\nExamples:\n  $ recallbench report all\n  $ recallbench report all --format html --out report\n  $ recallbench report recall-vs-state --from runs/quick.jsonl,runs/more.jsonl --out paper --format pdf,csv --width column\n  $ recallbench report time-vs-length --from results/published/h200 --anchors --theme dark\n  $ recallbench report accuracy-by-slice --by pairs --slice seqLen=512 --title ""');
 }
