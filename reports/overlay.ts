@@ -69,7 +69,7 @@ export function failures(all: readonly Series[], theme: Theme): Plugin {
         for (const [x, looks] of at) {
           const middle = chart.scales['x'].getPixelForValue(x);
           const step = Math.min(above ? 16 : 11, (bottom - top - 16) / looks.length);
-          looks.forEach((look, i) => (above ? drawBeyond(chart.ctx, middle, top + 8 + step * i, look, theme) : drawFailure(chart.ctx, middle, bottom - step * i, look.color, theme)));
+          looks.forEach((look, i) => (above ? drawBeyond(chart.ctx, middle, top + 8 + step * i, look, theme) : drawFailure(chart.ctx, middle, bottom - step * i, look, theme)));
         }
       }
     },
