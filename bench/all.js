@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Every benchmark as one program, to be bundled into one file for a host without npm: node bench/all.js laws | step … | gemm … | ops … | tasks … | here …
+// Every benchmark of a device as one program, to be bundled into one file for a host without npm: node bench/all.js laws | step … | gemm … | ops … | tasks … | here …
 const [what] = process.argv.splice(2, 1);
 const programs = {
   laws: () => import('./laws.js'),

@@ -22,6 +22,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
   train: { summary: 'train one model on one task and measure what it remembers', load: () => import('./commands/train.ts') },
   sweep: { summary: 'run what is missing of a sweep, and draw its figures', load: () => import('./commands/sweep.ts') },
   throughput: { summary: 'measure speed and memory of ops and of whole models', load: () => import('./commands/throughput.ts') },
+  claims: { summary: 'published claims, each decided from stores: confirmed, refuted, or what is lacking', load: () => import('./commands/claims.ts') },
   report: { summary: 'draw figures from stores', load: () => import('./commands/report.ts') },
 };
 

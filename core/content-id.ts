@@ -1,18 +1,25 @@
 /** Canonical JSON and content ids: equal content gives an equal id, whatever the order of keys. */
 import { createHash } from 'node:crypto';
 
-/** JSON with keys sorted and `undefined` left out; numbers must be finite. */
-export function canonicalJson(value: unknown): string {
+/** JSON with keys sorted and `undefined` left out; numbers must be finite. Texts of arrays that come again and again can be kept in `known`. */
+export function canonicalJson(value: unknown, known?: WeakMap<object, string>): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw new TypeError(`canonical JSON holds finite numbers only, not ${value}`);
     return JSON.stringify(value);
   }
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (Array.isArray(value)) {
+    const text = known?.get(value) ?? `[${value.map((v) => canonicalJson(v, known)).join(',')}]`;
+    known?.set(value, text);
+    return text;
+  }
   if (typeof value === 'object') {
-    const entries = Object.entries(value).filter(([, v]) => v !== undefined);
-    entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonicalJson(v)}`).join(',')}}`;
+    const fields = value as Record<string, unknown>;
+    let text = '';
+    for (const key of Object.keys(fields).sort()) {
+      if (fields[key] !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(fields[key], known)}`;
+    }
+    return `{${text}}`;
   }
   throw new TypeError(`canonical JSON cannot hold a ${typeof value}`);
 }

@@ -1,5 +1,5 @@
 /**
- * Statistics of small samples: means, quantiles, bootstrap intervals. Every function throws RangeError on an empty
+ * Statistics of small samples: means, quantiles, bootstrap intervals. Every one of them throws RangeError on an empty
  * sample or a value that is not finite, so a NaN never travels on as a number.
  */
 import type { Stream } from './random.ts';
@@ -8,6 +8,20 @@ function checked(xs: readonly number[]): readonly number[] {
   if (xs.length === 0) throw new RangeError('a statistic of an empty sample is not defined');
   for (const x of xs) if (!Number.isFinite(x)) throw new RangeError(`a sample holds finite numbers only, not ${x}`);
   return xs;
+}
+
+/** The least of any number of values, Infinity of none, NaN if one is: `Math.min` itself takes no more than the stack has room for. */
+export function least(xs: readonly number[]): number {
+  let found = Infinity;
+  for (const x of xs) found = Math.min(found, x);
+  return found;
+}
+
+/** The greatest of any number of values, -Infinity of none, NaN if one is. */
+export function greatest(xs: readonly number[]): number {
+  let found = -Infinity;
+  for (const x of xs) found = Math.max(found, x);
+  return found;
 }
 
 /** The arithmetic mean. */
@@ -67,12 +81,17 @@ export interface BootstrapOptions {
  * the spread over seeds and proves nothing.
  */
 export function bootstrapInterval(xs: readonly number[], options: BootstrapOptions): Interval {
-  const { stream, statistic = mean, level = 0.95, resamples = 2000 } = options;
+  const { stream, statistic, level = 0.95, resamples = 2000 } = options;
   if (!(level > 0 && level < 1)) throw new RangeError(`the level of an interval lies between 0 and 1, not at ${level}`);
   checked(xs);
   const draw = new Array<number>(xs.length);
   const values = Array.from({ length: resamples }, () => {
-    for (let i = 0; i < draw.length; i++) draw[i] = xs[stream.below(xs.length)]!;
+    if (statistic === undefined) {
+      let sum = 0;
+      for (let i = 0; i < draw.length; i++) sum += xs[stream.below(draw.length)]!;
+      return sum / draw.length;
+    }
+    for (let i = 0; i < draw.length; i++) draw[i] = xs[stream.below(draw.length)]!;
     return statistic(draw);
   });
   values.sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rng } from '#core/random.ts';
 import type { Engine } from '#engine/engine.ts';
 import { openTfjs } from '#engine/tfjs/engine.ts';
@@ -53,6 +53,12 @@ async function losses(engine: Engine, model: Model, steps: number): Promise<numb
 const asked = process.env['RECALLBENCH_STEPS'];
 
 describe('a whole training step, again and again', () => {
+  // one device for all: pipelines are shared by their text, and a software adapter takes long to compile one
+  let gpu: Engine | undefined;
+  beforeAll(async () => {
+    if ((await webgpu.available()).ok) gpu = await openWebgpu({ poison: true });
+  });
+  afterAll(() => gpu?.close());
   for (const model of Object.keys(mixers) as Model[]) {
     const usual = model in thorough ? 20 : 6;
     const STEPS = Number(asked ?? usual);
@@ -66,10 +72,11 @@ describe('a whole training step, again and again', () => {
     });
 
     test(`${model}: WebGPU and WASM agree to 1e-4`, async (context) => {
-      if (!(await webgpu.available()).ok) context.skip();
-      const gpu = await openWebgpu({ poison: true });
+      if (gpu === undefined) {
+        context.skip('no adapter');
+        return;
+      }
       const [found, replay] = [await losses(gpu, model, STEPS), await losses(await openWasm({ threads: 2 }), model, STEPS)];
-      await gpu.close();
       found.forEach((l, i) => expect(Math.abs(l - replay[i]) / replay[i], `step ${i + 1}: ${l} and ${replay[i]}`).toBeLessThan(STEPS > 20 ? 1e-3 : 1e-4));
     });
   }

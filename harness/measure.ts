@@ -5,6 +5,7 @@
  */
 import { Bench } from 'tinybench';
 import { lookUp } from '#core/config.ts';
+import { RecallbenchError } from '#core/errors.ts';
 import { mean, median } from '#core/statistics.ts';
 import type { Engine, EngineDescription, Executable, Results, StateTensor } from '#engine/engine.ts';
 import { workOf } from '#engine/program-work.ts';
@@ -94,13 +95,23 @@ export async function measure(asked: Measure, { engine, sweep, seconds, listener
     executable = engine.compile(program);
     const clock = about.device.features.includes('timestamps') ? ('device' as const) : ('host' as const);
     const taken = await sample(engine, executable, open, clock, seconds);
-    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, clock, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
+    const differences = open.compares === true ? { differences: await differencesIn(executable.run(open.call, open.inputs(0))) } : {};
+    record = { ...withoutSamples(asked, { ...about, outcome: { state: 'done' } }), ...taken, ...differences, clock, work: workOf(open.counted ?? program.functions[open.call], specsOf(open.inputs(0)), specsOf(program.state)), kernels: countNames(executable.kernels(open.call)), peakBytes: executable.peakBytes() };
   } catch (error) {
     record = { ...withoutSamples(asked, { ...about, outcome: ending(error) }), peakBytes: executable?.peakBytes() ?? 0 };
   }
   executable?.dispose();
   listener?.({ type: 'finish', id, record });
   return record;
+}
+
+/** The scalars of a call by name. Throws E_RUN on one that is no number: a comparison that came to nothing is no agreement. */
+async function differencesIn(results: Results): Promise<NonNullable<Measurement['differences']>> {
+  return Object.entries(await results.read()).map(([of, { data }]) => {
+    const rms = data[0];
+    if (!Number.isFinite(rms)) throw new RecallbenchError('E_RUN', `${of}: the difference is ${rms}`);
+    return { of, rms };
+  });
 }
 
 function specsOf(tensors: Readonly<Record<string, StateTensor>>): Record<string, TensorSpec> {

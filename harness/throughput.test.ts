@@ -23,7 +23,7 @@ describe('presets', () => {
         expect(new Set(planned.map((p) => p.id)).size).toBe(planned.length);
         const own = planned.length / parsed.repetitions;
         planned.forEach((p, i) => expect(p.measure.repetition).toBe(Math.floor(i / own)));
-        expect(planned.slice(0, 3).map((p) => p.measure.workload)).toEqual(['gemm', 'copy', 'launch']);
+        expect(planned.slice(0, 3).map((p) => p.measure.workload).join() === 'gemm,copy,launch').toBe(parsed.roofs);
         for (const { measure: m } of planned.slice(0, own)) {
           expect(m).toMatchObject({ engine: place.engine });
           expect(openMeasure(m).tokens).toBeGreaterThanOrEqual(0);
@@ -69,6 +69,7 @@ describe('a measurement on the WASM engine', () => {
     'long-conv': { batch: 2, seqLen: 33, channels: 5, direction: 'forward-backward' },
     'naive-scan': { batch: 2, seqLen: 9, channels: 8, dState: 4, direction: 'forward-backward' },
     ssd: { batch: 2, seqLen: 33, heads: 2, headDim: 8, dState: 4, direction: 'forward-backward' },
+    'ssd-forms': { batch: 2, seqLen: 33, heads: 2, headDim: 8, dState: 4, chunk: 16 },
     prefill: { model: 'attention', dModel: 16, seqLen: 8, vocabSize: 32, batch: 2 },
     decode: { model: 'attention', dModel: 16, context: 8, vocabSize: 32, batch: 2 },
     train: { model: 'mamba2', dModel: 16, batch: 4, seqLen: 16, vocabSize: 32, pairs: 2 },
@@ -97,6 +98,16 @@ describe('a measurement on the WASM engine', () => {
     const record = await take('causal-attention', { seqLen: 16, heads: 1, headDim: 8 });
     const spec = { shape: [1, 16, 1, 8], dtype: 'float32' } as const;
     expect(record.work).toEqual(workOf(({ q, k, v }) => ({ outputs: { y: causalAttention(q, k, v) } }), { q: spec, k: spec, v: spec }));
+  });
+
+  test('the forms of SSD are compared two by two, in result and gradients, and found equal', async () => {
+    const { differences = [], ...rest } = await take('ssd-forms', small['ssd-forms']);
+    expect(differences.map((d) => d.of)).toEqual(['chunked and linear', 'quadratic and linear', 'chunked and quadratic'].flatMap((pair) => ['y', ...['x', 'dt', 'a', 'b', 'c', 'd'].map((x) => `gradient of ${x}`)].map((what) => `${pair}: ${what}`)));
+    for (const { rms } of differences) expect(rms).toBeLessThan(2e-5);
+    // rounded differently, so it is a comparison and not one form three times
+    expect(differences.some(({ rms }) => rms > 0)).toBe(true);
+    expect(rest.outcome).toEqual({ state: 'done' });
+    expect(await take('ssd', small['ssd'])).not.toHaveProperty('differences');
   });
 
   test('lack of memory is an outcome, and the engine goes on', async () => {

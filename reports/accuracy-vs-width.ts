@@ -3,6 +3,7 @@
  * paper (arXiv 2405.21060, §9.1).
  */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import { cellsOf, sliceValues, type Cell, type Slice } from '#results/query.ts';
 import { accuracyAxis, accuracyLabel, markOf, sizesOf } from './accuracy-mark.ts';
 import { captionOf, list, notesOf, whyFailed } from './caption.ts';
@@ -30,8 +31,9 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
 
     const panels = places.map(({ mixture, slice, title }): Panel => {
       const where = { ...options.slice, ...slice };
+      const cellsBy = groupBy(mixture.cells, naming.nameOf);
       const series = names.map((name) => {
-        const own = mixture.cells.filter((cell) => naming.nameOf(cell) === name);
+        const own = cellsBy.get(name) ?? [];
         const marks = own.flatMap((cell): Mark[] => {
           const mark = cell.state === 'done' ? markOf(cell, cell.point.dModel, where) : undefined;
           return mark === undefined ? [] : [mark];
@@ -58,9 +60,10 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
 
 /** "Based (d=256)": the widths at which a series has no records; one name for a family that lacks the same in all of its series. */
 function absentFrom(mixture: Mixture, naming: Naming<Cell>, widths: readonly number[]): string[] {
+  const there = new Set(mixture.cells.map((cell) => `${cell.point.dModel} ${naming.nameOf(cell)}`));
   const say = (name: string, absent: string) => `${name}${mixture.title === '' ? '' : ` at ${mixture.title}`} (d=${absent})`;
   return naming.families.flatMap(({ appearance, variants }) => {
-    const absent = variants.map((name) => widths.filter((width) => !mixture.cells.some((cell) => naming.nameOf(cell) === name && cell.point.dModel === width)).join(', '));
+    const absent = variants.map((name) => widths.filter((width) => !there.has(`${width} ${name}`)).join(', '));
     if (absent[0] !== '' && new Set(absent).size === 1) return [say(variants.length === 1 ? variants[0] : appearance.label, absent[0])];
     return variants.flatMap((name, i) => (absent[i] === '' ? [] : [say(name, absent[i])]));
   });

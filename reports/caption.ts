@@ -23,7 +23,7 @@ export function captionOf(cells: readonly Cell[]): Caption {
   return {
     device: deviceSentence(runs),
     seeds: seedSentence(done),
-    budget: budgetSentence(runs),
+    budget: budgetSentence(done),
     rate: rateSentence(done),
     code: `recallbench ${list(distinct(runs.map((run) => run.code.version)))}.`,
   };
@@ -40,9 +40,12 @@ function seedSentence(cells: readonly DoneCell[]): string {
   return `Mean over ${range(least, most)} seeds a point; bars are 95% bootstrap intervals over seeds${least === 1 ? ', where there is more than one' : ''}.`;
 }
 
-function budgetSentence(runs: readonly RunRecord[]): string {
+function budgetSentence(cells: readonly DoneCell[]): string {
+  const runs = cells.flatMap((cell) => cell.runs);
   const steps = ends(runs.map((run) => run.steps.run));
-  const tokens = ends(runs.flatMap((run) => run.curve.at(-1)?.tokens ?? []));
+  // runs of a cell that took as many steps took as many tokens, and a curve takes time to read
+  const distinctRuns = cells.flatMap((cell) => [...new Map(cell.runs.map((run) => [run.steps.run, run])).values()]);
+  const tokens = ends(distinctRuns.flatMap((run) => run.curve.at(-1)?.tokens ?? []));
   const stopped = runs.filter((run) => run.steps.run < run.steps.planned).length;
   const early = stopped === 0 ? '' : `; ${stopped} of ${runs.length} runs stopped early`;
   return `${range(...steps)} steps a run${tokens[1] > 0 ? ` (${amount(...tokens)} tokens)` : ''}${early}.`;

@@ -1,7 +1,9 @@
 /** What the figures of costs share: which costs they show, how lines are named, and the words under them. */
 import { RecallbenchError } from '#core/errors.ts';
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy as groupsBy } from '#core/groups.ts';
 import { namesIn } from '#core/names.ts';
+import { greatest, least } from '#core/statistics.ts';
 import { costsOf, exponent, placeOf, ratesOf, roofsOf, type Cost, type DoneCost } from '#results/costs.ts';
 import { flatOptions } from '#results/point.ts';
 import { compareAppearance } from '#results/query.ts';
@@ -21,7 +23,8 @@ export const bound: Look = { color: '#777777', marker: 'none', filled: false, da
 
 /** All costs that the options leave, those of roofs among them, in the same order whatever the order of the store. */
 export function selectCosts({ measurements }: Stored, { sweep, models }: FigureOptions): Cost[] {
-  const asked = measurements.filter((m) => sweep === undefined || m.sweep === sweep);
+  // what compares values was not run for its time
+  const asked = measurements.filter((m) => m.differences === undefined && (sweep === undefined || m.sweep === sweep));
   const nameOf = (cost: Cost) => (cost.measure.options['model'] as string | undefined) ?? cost.measure.workload;
   const costs = costsOf(asked);
   const named = models && namesIn(models.join(','), [...new Set(costs.map(nameOf))]);
@@ -34,11 +37,7 @@ export const isRoof = ({ measure: { workload } }: Cost): boolean => ['gemm', 'co
 export const option = (cost: Cost, name: string): number => cost.measure.options[name] as number;
 
 /** Costs by a text, in the order of their first. */
-export function groupBy<T>(items: readonly T[], textOf: (item: T) => string): [text: string, items: T[]][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(textOf(item), [...(groups.get(textOf(item)) ?? []), item]);
-  return [...groups];
-}
+export const groupBy = <T>(items: readonly T[], textOf: (item: T) => string): [text: string, items: T[]][] => [...groupsBy(items, textOf)];
 
 /** "Forward", "Forward and backward" */
 export const directionOf = ({ measure: { options } }: Cost): string => (options['direction'] === 'forward-backward' ? 'Forward and backward' : 'Forward');
@@ -102,9 +101,9 @@ export function costFigure({ name, title, panels, all, caption, columns, command
   const names = families.flatMap((family) => family.variants);
   const roofs = roofsOf(all);
   const drawn = panels.map((panel, i): Panel => {
-    const own = shown.filter((s) => s.panel === i);
+    const own = groupsBy(shown.filter((s) => s.panel === i), naming.nameOf);
     const series = names.map((of): Series => {
-      const costs = own.filter((s) => naming.nameOf(s) === of).map(({ cost }) => cost).toSorted((a, b) => xOf(panel, a) - xOf(panel, b));
+      const costs = (own.get(of) ?? []).map(({ cost }) => cost).toSorted((a, b) => xOf(panel, a) - xOf(panel, b));
       const marks = costs.flatMap((cost): Mark[] => {
         const at = cost.state === 'done' ? panel.yOf(cost) : undefined;
         return at === undefined ? [] : [{ x: xOf(panel, cost), ...at, facts: factsOf(cost, roofs) }];
@@ -207,9 +206,9 @@ function wordsOf(costs: readonly Cost[]): string[] {
   const distinct = (texts: readonly string[]) => [...new Set(texts)].sort();
   const devices = distinct(done.map(({ device: { adapter, versions }, measure: { engine, threads, precision } }) => `${adapter} (${[versions['torch'] === undefined ? engine : `PyTorch ${versions['torch']}`, precision, ...(threads === undefined ? [] : [`${threads} threads`])].join(', ')})`));
   const counts = done.map((c) => c.repetitions);
-  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const [fewest, most] = [least(counts), greatest(counts)];
   const clocks = distinct(done.map((c) => (c.clock === 'device' ? 'the device\'s own clock' : 'wall time')));
-  const repeated = most === 1 ? 'one repetition each, so no bars' : `medians of ${least === most ? most : `${least}–${most}`} interleaved repetitions; bars span the medians of the repetitions`;
+  const repeated = most === 1 ? 'one repetition each, so no bars' : `medians of ${fewest === most ? most : `${fewest}–${most}`} interleaved repetitions; bars span the medians of the repetitions`;
   return [`Measured on ${list(devices)}, by ${clocks.join(' or ')}: ${repeated}.`, `recallbench ${list(distinct(costs.flatMap((c) => c.measurements.map((m) => m.code.version))))}.`];
 }
 

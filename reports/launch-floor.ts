@@ -1,4 +1,5 @@
 /** The floor under every time: what a call costs that does nearly nothing. */
+import { greatest, least } from '#core/statistics.ts';
 import type { Cost } from '#results/costs.ts';
 import { bound, option } from './cost-figure.ts';
 import type { Series } from './figure.ts';
@@ -10,8 +11,8 @@ const FAR = 20;
 export function launchFloor(all: readonly Cost[], costs: readonly Cost[], along: string): Series[] {
   const launches = all.flatMap((c) => (c.state === 'done' && c.measure.workload === 'launch' ? [c.ms] : []));
   const times = costs.flatMap((c) => (c.state === 'done' ? [c.ms] : []));
-  const y = Math.max(...launches);
+  const y = greatest(launches);
   if (launches.length === 0 || !times.some((ms) => ms < FAR * y)) return [];
   const xs = costs.map((cost) => option(cost, along));
-  return [{ name: 'Launch floor', look: bound, marks: [Math.min(...xs), Math.max(...xs)].map((x) => ({ x, y, facts: { workload: 'launch' } })), failed: [] }];
+  return [{ name: 'Launch floor', look: bound, marks: [least(xs), greatest(xs)].map((x) => ({ x, y, facts: { workload: 'launch' } })), failed: [] }];
 }

@@ -3,6 +3,7 @@
  * rate chosen on validation, one line a seed.
  */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import { cellsOf } from '#results/query.ts';
 import type { RunRecord } from '#results/record.ts';
 import { accuracyAxis, sizesOf } from './accuracy-mark.ts';
@@ -30,22 +31,20 @@ export const learningCurves: FigureKind<'learning-curves'> = {
     const looks = looksOf(naming.families);
     const names = naming.families.flatMap((family) => family.variants);
 
-    const panel = ({ mixture, drawn }: (typeof chosen)[number], y: Axis, marksOf: (run: RunRecord) => [step: number, value: number][]): Panel => ({
+    const panel = ({ mixture, drawn }: (typeof chosen)[number], y: Axis, marksOf: (run: RunRecord) => [step: number, value: number][], cellsBy = groupBy(drawn, naming.nameOf)): Panel => ({
       title: mixture.title,
       x: { label: 'Step', scale: 'linear', unit: 'count', min: 0, max: drawn.flatMap((cell) => cell.runs).reduce((most, run) => Math.max(most, run.steps.run), 1) },
       y,
       series: names.flatMap((name): Series[] => {
         const look = looks.get(name)!;
-        const own = drawn.filter((cell) => naming.nameOf(cell) === name);
+        const own = cellsBy.get(name) ?? [];
         // an empty series keeps the legend in order
         if (own.length === 0) return [{ name, look, marks: [], failed: [] }];
         return own.flatMap((cell) =>
-          cell.runs.map((run) => ({
-            name,
-            look,
-            marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts: { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed } })),
-            failed: [],
-          })),
+          cell.runs.map((run) => {
+            const facts = { ...sizesOf(cell), lr: cell.lr, seed: run.point.seed };
+            return { name, look, marks: marksOf(run).map(([x, y]): Mark => ({ x, y, facts })), failed: [] };
+          }),
         );
       }),
     });

@@ -1,4 +1,5 @@
 /** What has to be kept: the state that decoding carries, and the memory that a program takes on its device. */
+import { least } from '#core/statistics.ts';
 import { linesAlong, type Cost } from '#results/costs.ts';
 import { costFigure, directionOf, groupBy, lengthAxis, option, selectCosts, type CostPanel } from './cost-figure.ts';
 import type { Axis, FigureKind } from './figure.ts';
@@ -14,7 +15,7 @@ export const memoryVsLength: FigureKind<'memory-vs-length'> = {
     const lines = (along: string, wanted: (cost: Cost) => boolean) => linesAlong(along, all.filter(wanted)).flatMap((line) => line.costs);
     const carried = lines('context', ({ measure }) => measure.workload === 'decode');
     // one batch will do: the state is that of one sequence
-    const least = Math.min(...carried.map((cost) => option(cost, 'batch')));
+    const batch = least(carried.map((cost) => option(cost, 'batch')));
     const panel = (title: string, costs: readonly Cost[], along: string, label: string): CostPanel => ({
       title, costs, x: { ...lengthAxis, label }, y: bytes('Device memory'), along, yOf: ({ peakBytes }) => (peakBytes > 0 ? { y: peakBytes } : undefined), slopes: true,
     });
@@ -22,7 +23,7 @@ export const memoryVsLength: FigureKind<'memory-vs-length'> = {
       ...(carried.length === 0
         ? []
         : [
-            { ...panel('Decoding', carried.filter((cost) => option(cost, 'batch') === least), 'context', 'Context (tokens)'), y: bytes('State of a sequence'), yOf: ({ stateBytes }: Cost) => (stateBytes === null ? undefined : { y: stateBytes }) },
+            { ...panel('Decoding', carried.filter((cost) => option(cost, 'batch') === batch), 'context', 'Context (tokens)'), y: bytes('State of a sequence'), yOf: ({ stateBytes }: Cost) => (stateBytes === null ? undefined : { y: stateBytes }) },
             panel('Decoding', carried, 'context', 'Context (tokens)'),
           ]),
       ...groupBy(lines('seqLen', ({ measure }) => measure.workload === 'prefill'), () => 'Prefill').map(([title, costs]) => panel(title, costs, 'seqLen', 'Prompt (tokens)')),

@@ -1,5 +1,7 @@
 /** Test mixtures: accuracies on different ones cannot be compared, so each gets a panel of its own. */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
+import { greatest } from '#core/statistics.ts';
 import type { Cell, CellPoint } from '#results/query.ts';
 import { list } from './caption.ts';
 import { cellName } from './naming.ts';
@@ -17,12 +19,7 @@ export interface Mixture {
 
 /** Cells by task and test mixture, shortest first. */
 export function mixturesOf(cells: readonly Cell[]): Mixture[] {
-  const groups = new Map<string, Cell[]>();
-  for (const cell of cells) {
-    const key = canonicalJson([cell.point.task, cell.point.test]);
-    groups.set(key, [...(groups.get(key) ?? []), cell]);
-  }
-  const mixtures = [...groups].map(([key, own]) => ({ key, point: own[0].point, cells: own }));
+  const mixtures = [...groupBy(cells, (cell) => canonicalJson([cell.point.task, cell.point.test]))].map(([key, own]) => ({ key, point: own[0].point, cells: own }));
   mixtures.sort((a, b) => (a.point.task < b.point.task ? -1 : a.point.task > b.point.task ? 1 : longest(a.point) - longest(b.point) || (a.key < b.key ? -1 : 1)));
   const titles = titlesOf(mixtures.map(({ point }) => point));
   return mixtures.map(({ key, point, cells: own }, i) => ({
@@ -46,12 +43,12 @@ export function describeMixtures(mixtures: readonly Mixture[]): string {
 
 /** Cells named with their panel, where there are several. */
 export function nameIn(mixtures: readonly Mixture[]): (cell: Cell) => string {
-  const titles = new Map(mixtures.flatMap(({ cells, title }) => cells.map((cell) => [cell, title] as const)));
+  const titles = new Map(mixtures.flatMap((m) => m.cells.map((cell) => [cell, m.title])));
   return (cell) => [cellName(cell), titles.get(cell)!].filter((t) => t !== '').join(', ');
 }
 
 function longest(point: CellPoint): number {
-  return Math.max(0, ...point.test.map(({ options }) => (typeof options['seqLen'] === 'number' ? options['seqLen'] : 0)));
+  return greatest([0, ...point.test.map(({ options }) => (typeof options['seqLen'] === 'number' ? options['seqLen'] : 0))]);
 }
 
 /** The shortest titles that differ: by task and length, then pairs, then every option; at last by number. */
@@ -68,7 +65,7 @@ function titlesOf(points: readonly CellPoint[]): string[] {
 }
 
 /** "length 64–1,024", "4–256 pairs", "powerA 0.01"; undefined where no segment has the option. */
-function spread(point: CellPoint, name: string): string | undefined {
+export function spread(point: CellPoint, name: string): string | undefined {
   const values = [...new Set(point.test.map(({ options }) => options[name]).filter((value) => value !== undefined))];
   if (values.length === 0) return undefined;
   const numbers = values.filter((value) => typeof value === 'number').sort((a, b) => a - b);

@@ -1,5 +1,6 @@
 /** Names for series: as short as possible, and different wherever two things would stand for one another. */
 import { canonicalJson, contentId } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import { flatOptions } from '#results/point.ts';
 import { compareAppearance, type Cell, type CellPoint } from '#results/query.ts';
 import type { Appearance } from '#results/record.ts';
@@ -25,12 +26,12 @@ export interface Naming<T> {
  * texts for them) the traits in which they differ join the name of every series of that label.
  */
 export function nameSeries<T extends { readonly appearance: Appearance }>(items: readonly T[], traitsOf: (item: T) => Traits, at: (item: T) => string, always: readonly string[] = ['dState']): Naming<T> {
-  const appearances = new Map<string, Appearance>();
+  const labelled = groupBy(items, (item) => item.appearance.label);
   const names = new Map<T, string>();
   const families: Family[] = [];
-  for (const item of items) appearances.set(item.appearance.label, item.appearance);
-  for (const [label, appearance] of appearances) {
-    const own = items.filter((item) => item.appearance.label === label).map((item) => ({ item, traits: traitsOf(item), place: at(item) }));
+  for (const [label, items] of labelled) {
+    const appearance = items.at(-1)!.appearance;
+    const own = items.map((item) => ({ item, traits: traitsOf(item), place: at(item) }));
     const keys = distinguishing(own, always);
     const variants = new Map<string, unknown[]>();
     for (const { item, traits } of own) {
@@ -50,13 +51,10 @@ export function nameSeries<T extends { readonly appearance: Appearance }>(items:
 function distinguishing(items: readonly { readonly traits: Traits; readonly place: string }[], always: readonly string[]): string[] {
   const keys = always.filter((key) => items.some(({ traits }) => traits[key] !== undefined));
   for (;;) {
-    const places = new Map<string, Traits[]>();
-    for (const { traits, place } of items) {
-      const key = canonicalJson([place, keys.map((k) => traits[k] ?? null)]);
-      places.set(key, [...(places.get(key) ?? []), traits]);
-    }
+    const places = groupBy(items, ({ traits, place }) => canonicalJson([place, keys.map((k) => traits[k] ?? null)]));
     const differing = new Set<string>();
-    for (const group of places.values()) {
+    for (const items of places.values()) {
+      const group = items.map(({ traits }) => traits);
       for (const key of new Set(group.flatMap((traits) => Object.keys(traits)))) {
         if (new Set(group.map((traits) => canonicalJson(traits[key] ?? null))).size > 1) differing.add(key);
       }

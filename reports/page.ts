@@ -4,6 +4,7 @@
  */
 import type { Chart, ChartConfiguration } from 'chart.js';
 import type { SKRSContext2D } from '@napi-rs/canvas';
+import { greatest } from '#core/statistics.ts';
 import { chartOf, type Place } from './chart.ts';
 import { contextAt, type Rectangle } from './context.ts';
 import type { Axis, Figure, Panel } from './figure.ts';
@@ -64,7 +65,7 @@ export function layOut(figure: Figure, style: Style, text: Measurer, options: Pa
   const captionLines = !withCaption ? [] : [figure.caption.join(' '), ...figure.notes].filter((s) => s !== '').flatMap((s) => wrap(s, inner, (t) => text(t, sizes.caption)));
 
   const domains = domainsOf(figure);
-  const widest = Math.max(0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick))));
+  const widest = greatest([0, ...figure.panels.flatMap((panel, i) => formatTicks(ticksOf(panel.y, domains[i].y, 6), panel.y.unit).map((tick) => text(tick, sizes.tick)))]);
   const left = Math.ceil(widest) + 34;
   const inColumns = (columns: number) => {
     const cells = cellsOf(figure.panels, columns);

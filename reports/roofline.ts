@@ -1,4 +1,5 @@
 /** Achieved arithmetic against arithmetic intensity, under the roofs measured in the same run (Williams, Waterman & Patterson 2009). */
+import { greatest, least } from '#core/statistics.ts';
 import { placeOf, roofsOf, type Cost, type DoneCost } from '#results/costs.ts';
 import { bound, costFigure, groupBy, isRoof, selectCosts } from './cost-figure.ts';
 import type { FigureKind, Series } from './figure.ts';
@@ -26,7 +27,7 @@ export const roofline: FigureKind<'roofline'> = {
         const { engine, threads, precision } = costs[0].measure;
         const xs = costs.map(intensity);
         const corner = flops / bytes;
-        const marks = [Math.min(...xs, corner / 4), corner, Math.max(...xs, 4 * corner)].map((x) => ({ x, y: Math.min(flops, bytes * x), facts: { workload: 'roof' } }));
+        const marks = [Math.min(least(xs), corner / 4), corner, Math.max(greatest(xs), 4 * corner)].map((x) => ({ x, y: Math.min(flops, bytes * x), facts: { workload: 'roof' } }));
         const roof: Series = { name: 'Roofs: copy, matrix product', look: bound, marks, failed: [] };
         return {
           title: `${engine}, ${precision}${threads === undefined ? '' : `, ${threads} threads`}: ${rate(bytes, 'B')}, ${rate(flops, 'FLOP')}`,

@@ -1,4 +1,5 @@
 /** Time of single ops against state size, as in figure 10 (right) of the Mamba-2 paper (arXiv 2405.21060, §9.3). */
+import { greatest, least } from '#core/statistics.ts';
 import { linesAlong, placeOf, type Cost } from '#results/costs.ts';
 import { anchorsFor } from './anchors.ts';
 import { costFigure, directionOf, groupBy, option, selectCosts, timeAxis, timeOf } from './cost-figure.ts';
@@ -75,7 +76,7 @@ function stateless(ops: readonly Cost[], own: readonly Cost[], xs: readonly numb
   return ops.flatMap((cost): Series[] => {
     if (cost.measure.workload !== 'causal-attention' || cost.state !== 'done' || !alike(cost)) return [];
     const { label, color } = cost.appearance;
-    const marks = [Math.min(...xs), Math.max(...xs)].map((x) => ({ x, ...timeOf(cost), facts: { workload: cost.measure.workload } }));
+    const marks = [least(xs), greatest(xs)].map((x) => ({ x, ...timeOf(cost), facts: { workload: cost.measure.workload } }));
     return [{ name: `${label} (no N)`, look: { color, marker: 'none', filled: false, dash: [9, 3, 2, 3] }, marks, failed: [] }];
   });
 }

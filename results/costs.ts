@@ -2,7 +2,8 @@
  * Questions to measurements, as pure functions. The unit of an answer is the cost: all repetitions of one measure on one device.
  */
 import { canonicalJson } from '#core/content-id.ts';
-import { median } from '#core/statistics.ts';
+import { groupBy } from '#core/groups.ts';
+import { greatest, least, median } from '#core/statistics.ts';
 import type { Measure, Measurement } from './measurement.ts';
 import { compareAppearance } from './query.ts';
 import type { Appearance, Device, OutcomeState } from './record.ts';
@@ -55,12 +56,10 @@ const medianOf = (xs: readonly (number | null)[]): number | null => {
 
 /** The costs of a list of measurements, by place in the legend and label, then in the order given. */
 export function costsOf(measurements: readonly Measurement[]): Cost[] {
-  const groups = new Map<string, Measurement[]>();
-  for (const m of measurements) {
-    const { repetition: _, ...rest } = m.measure;
-    const key = canonicalJson([rest, m.device.adapter]);
-    groups.set(key, [...(groups.get(key) ?? []), m]);
-  }
+  const groups = groupBy(measurements, ({ measure, device }) => {
+    const { repetition: _, ...rest } = measure;
+    return canonicalJson([rest, device.adapter]);
+  });
   return [...groups].map(([key, group]) => costOf(key, group)).sort((a, b) => compareAppearance(a.appearance, b.appearance));
 }
 
@@ -70,7 +69,7 @@ function costOf(key: string, group: readonly Measurement[]): Cost {
   const shown = done.at(-1) ?? measurements.at(-1)!;
   const { repetition: _, ...measure } = shown.measure;
   const { appearance, device, tokens, stateBytes, work, kernels, clock } = shown;
-  const base = { key, measure, appearance, device, tokens, stateBytes, work, kernels, clock, peakBytes: Math.max(...measurements.map((m) => m.peakBytes)), measurements };
+  const base = { key, measure, appearance, device, tokens, stateBytes, work, kernels, clock, peakBytes: greatest(measurements.map((m) => m.peakBytes)), measurements };
   if (done.length === 0) {
     const { state, reason } = shown.outcome;
     return { ...base, state: state === 'done' ? 'crashed' : state, reason };
@@ -80,8 +79,8 @@ function costOf(key: string, group: readonly Measurement[]): Cost {
     ...base,
     state: 'done',
     ms: median(medians),
-    low: Math.min(...medians),
-    high: Math.max(...medians),
+    low: least(medians),
+    high: greatest(medians),
     repetitions: done.length,
     samples: done.reduce((n, m) => n + m.samples.length, 0),
     firstMs: medianOf(done.map((m) => m.firstMs)),
@@ -100,7 +99,7 @@ export interface Roofs {
 }
 
 /** Where a cost was measured: roofs and times of the same place may be compared. */
-export function placeOf({ measure: { engine, threads, precision }, device }: CostBase): string {
+export function placeOf({ measure: { engine, threads, precision }, device }: { readonly measure: CostMeasure; readonly device: Device }): string {
   return canonicalJson([engine, threads ?? null, precision, device.adapter]);
 }
 
@@ -109,14 +108,15 @@ export function roofsOf(costs: readonly Cost[]): Map<string, Roofs> {
   const roofs = new Map<string, Roofs>();
   for (const cost of costs) {
     if (cost.state !== 'done') continue;
-    const { work } = cost;
-    const ms = Math.min(...cost.measurements.flatMap((m) => m.samples));
+    const { work, measure: { workload } } = cost;
+    if (workload !== 'gemm' && workload !== 'copy' && workload !== 'launch') continue;
+    const ms = least(cost.measurements.flatMap((m) => m.samples));
     const at = placeOf(cost);
     const found: Roofs =
-      cost.measure.workload === 'gemm' && work !== null ? { flops: (1000 * work.flops) / ms }
-      : cost.measure.workload === 'copy' && work !== null ? { bytes: (1000 * work.bytes) / ms }
-      : cost.measure.workload === 'launch' ? { launchMs: ms }
-      : {};
+      workload === 'launch' ? { launchMs: ms }
+      : work === null ? {}
+      : workload === 'gemm' ? { flops: (1000 * work.flops) / ms }
+      : { bytes: (1000 * work.bytes) / ms };
     roofs.set(at, { ...roofs.get(at), ...found });
   }
   return roofs;
@@ -151,26 +151,24 @@ export interface Line {
 
 /** The lines along a numeric option such as "seqLen": at least two costs each. */
 export function linesAlong(option: string, costs: readonly Cost[]): Line[] {
-  const groups = new Map<string, Cost[]>();
-  for (const cost of costs) {
-    const { [option]: at, ...rest } = cost.measure.options;
-    if (typeof at !== 'number') continue;
-    const key = canonicalJson([{ ...cost.measure, options: rest }, cost.device.adapter]);
-    groups.set(key, [...(groups.get(key) ?? []), cost]);
-  }
+  const groups = groupBy(costs.filter((cost) => typeof cost.measure.options[option] === 'number'), (cost) => {
+    const { [option]: _, ...rest } = cost.measure.options;
+    return canonicalJson([{ ...cost.measure, options: rest }, cost.device.adapter]);
+  });
   const value = (cost: Cost) => cost.measure.options[option] as number;
   return [...groups.values()].filter((g) => g.length > 1).map((g) => ({ along: option, appearance: g[0].appearance, costs: g.toSorted((a, b) => value(a) - value(b)) }));
 }
 
-/**
- * The exponent p of y ∝ x^p: the slope of the least-squares line through the logarithms, over the longer half of the
- * points (three at least), where what every call costs weighs least. Undefined with fewer than three.
- */
+/** The exponent p of y ∝ x^p: the slope of the least-squares line through the logarithms of two points or more. */
+export function exponentThrough(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const logs = points.map(({ x, y }) => [Math.log(x), Math.log(y)] as const);
+  const [mx, my] = [0, 1].map((i) => logs.reduce((sum, p) => sum + p[i]!, 0) / logs.length) as [number, number];
+  return logs.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / logs.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+}
+
+/** The same over the longer half of the points (three at least), where what every call costs weighs least. Undefined with fewer than three. */
 export function exponent(points: readonly { readonly x: number; readonly y: number }[]): number | undefined {
-  if (points.length < 3) return undefined;
-  const used = points.slice(-Math.max(3, Math.ceil(points.length / 2))).map(({ x, y }) => [Math.log(x), Math.log(y)] as const);
-  const [mx, my] = [0, 1].map((i) => used.reduce((sum, p) => sum + p[i]!, 0) / used.length) as [number, number];
-  return used.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / used.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+  return points.length < 3 ? undefined : exponentThrough(points.slice(-Math.max(3, Math.ceil(points.length / 2))));
 }
 
 /** The exponent of time along a line. */

@@ -4,6 +4,7 @@
  */
 import { z } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
+import type { FileSlice } from './file-slice.ts';
 import { measureId, measurementSchema, type Measurement } from './measurement.ts';
 import { pointId } from './point.ts';
 import { quickCheck } from './quick-check.ts';
@@ -23,8 +24,11 @@ const CURVE = ',"curve":[';
 const number = '-?\\d+(?:\\.\\d+)?(?:[eE][-+]?\\d+)?';
 const whole = '-?\\d+';
 const row = `\\{"step":${whole},"tokens":${whole},"loss":(?:null|${number}),"accuracy":(?:null|${number}),"lr":${number},"seconds":${number}\\}`;
-/** the text of a curve as `formatLine` writes it, from its bracket to the end of the line */
-const curveText = new RegExp(`\\[(?:${row}(?:,${row})*)?\\]\\}$`, 'y');
+const curveText = new RegExp(`^\\[(?:${row}(?:,${row})*)?\\]$`);
+/** Whether a text is a curve as `formatLine` writes it. */
+const isCurve = (text: string): boolean => curveText.test(text);
+/** } */
+const BRACE = 125;
 
 const headSchema = recordSchema.omit({ curve: true });
 const isHead = quickCheck(headSchema);
@@ -86,17 +90,9 @@ export interface Unreadable {
  */
 export function readLine(text: string): StoredRecord | Unreadable {
   const at = text.indexOf(CURVE);
-  if (at > 0) {
-    curveText.lastIndex = at + CURVE.length - 1;
-    if (curveText.test(text)) {
-      const head = parseJson(`${text.slice(0, at)}}`);
-      if (isObject(head) && head['schema'] === SCHEMA_VERSION && !('curve' in head)) {
-        const curve = text.slice(at + CURVE.length - 1, -1);
-        if (isHead(head)) return withCurve(head as Omit<RunRecord, 'curve'>, curve);
-        const parsed = headSchema.safeParse(head);
-        return parsed.success ? withCurve(parsed.data, curve) : unreadable(parsed.error);
-      }
-    }
+  if (at > 0 && text.endsWith('}') && isCurve(text.slice(at + CURVE.length - 1, -1))) {
+    const head = headOf(text.slice(0, at));
+    if (head !== undefined) return isRecord(head) ? withCurve(head, text.slice(at + CURVE.length - 1, -1)) : head;
   }
   const json = parseJson(text);
   if (json === undefined) {
@@ -113,6 +109,29 @@ export function readLine(text: string): StoredRecord | Unreadable {
   return parsed.success ? parsed.data : unreadable(parsed.error);
 }
 
+/** a whole line of ours ends so, with a curve of no row or of some */
+const ENDS = ['"curve":[]}', '}]}'].map((text) => Buffer.from(text));
+const CURVE_BYTES = Buffer.from(CURVE);
+/** letters of no curve: of NaN, of Infinity, and of "schema", with which another record begins */
+const FOREIGN = ['N', 'I', 'h'].map((letter) => letter.charCodeAt(0));
+
+/**
+ * What stands in the bytes of a line, as `readPieces` tells of its text; but a curve in the form that `formatLine` gives it stays in the file,
+ * of which `slice` gives a part, until somebody asks for it. Whether it has that form is seen at once where `check` says so, which takes as long
+ * as all the rest, and otherwise when it is asked for: then only its end and what cannot be in it are looked at.
+ */
+export function readBytes(line: Buffer, slice: (from: number, length: number) => FileSlice, check: boolean): (StoredRecord | Unreadable)[] {
+  const at = line.indexOf(CURVE_BYTES);
+  if (at > 0 && line.at(-1) === BRACE) {
+    const from = at + CURVE.length - 1;
+    const curve = line.subarray(from, -1);
+    const whole = check ? isCurve(curve.toString('latin1')) : ENDS.some((end) => line.subarray(-end.length).equals(end)) && !FOREIGN.some((letter) => curve.includes(letter));
+    const head = whole ? headOf(line.toString('utf8', 0, at)) : undefined;
+    if (head !== undefined) return [isRecord(head) ? withCurve(head, slice(from, curve.length)) : head];
+  }
+  return readPieces(line.toString('utf8'));
+}
+
 /**
  * What stands on one line: nothing, a record, or something unreadable; and where a store that ended in the middle of a
  * line was concatenated with another, the torn record and the whole one behind it.
@@ -126,15 +145,33 @@ export function readPieces(line: string): (StoredRecord | Unreadable)[] {
   return pieces.length === 1 ? [whole] : pieces.map(readLine);
 }
 
-/** where a record keeps its curve: as text until somebody asks */
+type Head = Omit<RunRecord, 'curve'>;
+
+const isRecord = (head: Head | Unreadable): head is Head => !('why' in head);
+
+/** A record without its curve from the text before the curve, or why it is none; undefined where that text is no head at all. */
+function headOf(text: string): Head | Unreadable | undefined {
+  const head = parseJson(`${text}}`);
+  if (!isObject(head) || head['schema'] !== SCHEMA_VERSION || 'curve' in head) return undefined;
+  if (isHead(head)) return head as Head;
+  const parsed = headSchema.safeParse(head);
+  return parsed.success ? parsed.data : unreadable(parsed.error);
+}
+
+/** where a record keeps its curve: as text, or where in a file that is, until somebody asks */
 const kept = Symbol('curve');
-type Lazy = Omit<RunRecord, 'curve'> & { [kept]: string | Curve };
+type Lazy = Head & { [kept]: string | FileSlice | Curve };
 
 // one accessor for all records: a closure for each would give each a hidden class of its own
 const lazyCurve: PropertyDescriptor & ThisType<Lazy> = {
   get() {
     const curve = this[kept];
-    return typeof curve === 'string' ? (this[kept] = JSON.parse(curve) as Curve) : curve;
+    if (Array.isArray(curve)) return curve;
+    if (typeof curve === 'string') return (this[kept] = JSON.parse(curve) as Curve);
+    // not kept: those of a large store are more than memory holds
+    const text = curve.text();
+    if (!isCurve(text)) throw new RecallbenchError('E_STORE', `${curve.path}: the learning curve of record ${this.id} is damaged. Remove its line, or run its point again into another store`);
+    return JSON.parse(text) as Curve;
   },
   set(curve: Curve) {
     this[kept] = curve;
@@ -143,8 +180,8 @@ const lazyCurve: PropertyDescriptor & ThisType<Lazy> = {
   configurable: true,
 };
 
-function withCurve(head: Omit<RunRecord, 'curve'>, text: string): RunRecord {
-  Object.defineProperty(head, kept, { value: text, writable: true });
+function withCurve(head: Head, curve: string | FileSlice): RunRecord {
+  Object.defineProperty(head, kept, { value: curve, writable: true });
   return Object.defineProperty(head, 'curve', lazyCurve) as RunRecord;
 }
 

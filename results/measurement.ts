@@ -59,6 +59,11 @@ export const measurementSchema = z.strictObject({
   tokens: z.int().min(0),
   /** what decoding carries for one sequence, all layers */
   stateBytes: z.int().min(0).nullable(),
+  /**
+   * of a workload that compares ways to compute the same: the root mean square of the difference over that of the second, by what was compared,
+   * such as "chunked and linear: y"
+   */
+  differences: z.array(z.strictObject({ of: z.string(), rms: z.number().min(0) })).optional(),
   /** device bytes planned */
   peakBytes: z.int().min(0),
   notes: z.array(z.string()).default([]),

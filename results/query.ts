@@ -3,6 +3,7 @@
  * but learning rate and seed. The order of the records never matters.
  */
 import { canonicalJson } from '#core/content-id.ts';
+import { groupBy } from '#core/groups.ts';
 import { rng } from '#core/random.ts';
 import { bootstrapInterval, mean } from '#core/statistics.ts';
 import type { Point } from './point.ts';
@@ -74,7 +75,9 @@ export type Cell = DoneCell | FailedCell;
  * validation split rank last.
  */
 export function cellsOf(records: readonly RunRecord[]): Cell[] {
-  const cells = [...groupBy(records, cellKey)].map(([key, runs]) => cellOf(key, runs));
+  // runs of a store share what they have in common
+  const known = new WeakMap<object, string>();
+  const cells = [...groupBy(records, (record) => cellKey(record, known))].map(([key, runs]) => cellOf(key, runs));
   const protocols = groupBy(cells, (cell) => canonicalJson([cell.appearance.label, protocolOf(cell.point)]));
   for (const alike of protocols.values()) {
     const lrs = distinct(alike.flatMap((cell) => cell.lrs));
@@ -83,8 +86,8 @@ export function cellsOf(records: readonly RunRecord[]): Cell[] {
       cell.missingLrs = lrs.filter((lr) => !cell.lrs.includes(lr));
       if (cell.state === 'failed') continue;
       const { lr, failed } = cell;
-      const tried = [...cell.seeds, ...failed.filter((run) => run.lr === lr).map((run) => run.seed)];
-      cell.missingSeeds = seeds.filter((seed) => !tried.includes(seed));
+      const tried = new Set([...cell.seeds, ...failed.filter((run) => run.lr === lr).map((run) => run.seed)]);
+      cell.missingSeeds = seeds.filter((seed) => !tried.has(seed));
     }
   }
   return cells.sort((a, b) => compareAppearance(a.appearance, b.appearance) || a.point.dModel - b.point.dModel || a.stateBytes - b.stateBytes || compare(a.key, b.key));
@@ -119,7 +122,8 @@ export function validationOf({ runs, key }: DoneCell): Estimate | undefined {
 
 /** What a cell of these records would be with each of its learning rates alone, in their order. */
 export function atEachRate(records: readonly RunRecord[]): (cell: Cell) => Cell[] {
-  const groups = groupBy(records, cellKey);
+  const known = new WeakMap<object, string>();
+  const groups = groupBy(records, (record) => cellKey(record, known));
   return ({ key }) => [...groupBy(groups.get(key) ?? [], (run) => run.point.lr)].sort(([a], [b]) => a - b).map(([, runs]) => cellOf(key, runs));
 }
 
@@ -153,9 +157,9 @@ export function sliceValues(records: readonly RunRecord[], key: string): (number
   return [...values].sort((a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : typeof a === 'number' ? -1 : typeof b === 'number' ? 1 : compare(a, b)));
 }
 
-function cellKey(record: RunRecord): string {
+function cellKey(record: RunRecord, known: WeakMap<object, string>): string {
   const { lr: _lr, seed: _seed, ...point } = record.point;
-  return canonicalJson([record.appearance.label, point]);
+  return canonicalJson([record.appearance.label, point], known);
 }
 
 function cellOf(key: string, records: readonly RunRecord[]): Cell {
@@ -211,17 +215,6 @@ function estimateOf(accuracies: number[], name: string): Estimate {
 
 function latest(runs: readonly RunRecord[]): RunRecord {
   return runs.reduce((a, b) => (Date.parse(b.finishedAt) > Date.parse(a.finishedAt) ? b : a));
-}
-
-function groupBy<T, K>(items: readonly T[], key: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const k = key(item);
-    const group = groups.get(k);
-    if (group) group.push(item);
-    else groups.set(k, [item]);
-  }
-  return groups;
 }
 
 function distinct(numbers: readonly number[]): number[] {

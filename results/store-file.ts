@@ -43,24 +43,36 @@ export function openLines(path: string): number {
   throw foreign(`its first line is no record (${JSON.stringify(first.slice(0, 40))}${first.length > 40 ? '…' : ''})`);
 }
 
-/** The lines of a file, without their newlines; what follows the last newline is a line if it is not empty. */
-export function* linesOf(file: number): Generator<string> {
-  const chunk = Buffer.allocUnsafe(CHUNK);
-  let rest: Buffer = Buffer.alloc(0);
-  for (let position = 0; ; ) {
-    const length = readFully(file, chunk, position);
-    position += length;
-    const text: Buffer = rest.length === 0 ? chunk.subarray(0, length) : Buffer.concat([rest, chunk.subarray(0, length)]);
+/** A line without its newline. */
+export interface Line {
+  /** until the next line is asked for: the memory is used again */
+  readonly bytes: Buffer;
+  /** of its first byte in the file */
+  readonly position: number;
+}
+
+/** The lines of a file; what follows the last newline is a line if it is not empty. */
+export function* linesOf(file: number): Generator<Line> {
+  let buffer = Buffer.allocUnsafe(CHUNK);
+  // where the buffer begins in the file, and how many of its bytes are the beginning of a line without its end
+  for (let [start, held] = [0, 0]; ; ) {
+    if (held === buffer.length) buffer = Buffer.concat([buffer], 2 * held);
+    const wanted = buffer.length - held;
+    const read = readFully(file, buffer.subarray(held), start + held);
+    const filled = buffer.subarray(0, held + read);
     let from = 0;
-    // what was left over from the chunk before holds no newline
-    for (let to = text.indexOf(NEWLINE, rest.length); to >= 0; to = text.indexOf(NEWLINE, from)) {
-      yield text.toString('utf8', from, to);
+    for (let to = filled.indexOf(NEWLINE, held); to >= 0; to = filled.indexOf(NEWLINE, from)) {
+      yield { bytes: filled.subarray(from, to), position: start + from };
       from = to + 1;
     }
-    rest = Buffer.from(text.subarray(from)); // a copy: the chunk is read into again
-    if (length < chunk.length) break;
+    held = filled.length - from;
+    if (read < wanted) {
+      if (held > 0) yield { bytes: filled.subarray(from), position: start + from };
+      return;
+    }
+    buffer.copyWithin(0, from);
+    start += from;
   }
-  if (rest.length > 0) yield rest.toString('utf8');
 }
 
 function readFully(file: number, buffer: Buffer, position: number): number {

@@ -7,8 +7,10 @@ import fc from 'fast-check';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RecallbenchError } from '#core/errors.ts';
-import { formatLine, readLine } from './line.ts';
-import { madeUpRecord, type MadeUp } from './made-up.ts';
+import { FileSlice } from './file-slice.ts';
+import { formatLine, readBytes, readLine, type StoredRecord, type Unreadable } from './line.ts';
+import { madeUpMeasurement, madeUpRecord, type MadeUp } from './made-up.ts';
+import type { Measurement } from './measurement.ts';
 import { pointId } from './point.ts';
 import { quickCheck } from './quick-check.ts';
 import { recordSchema, type RunRecord } from './record.ts';
@@ -23,7 +25,8 @@ afterAll(() => rmSync(dir, { recursive: true }));
 let files = 0;
 const fresh = () => join(dir, `store-${files++}.jsonl`);
 const record = (seed: number, more: Partial<MadeUp> = {}) => madeUpRecord({ point: { model: 'mamba2', seed }, rows: 3, ...more });
-const ids = (records: readonly RunRecord[]) => records.map((r) => r.id);
+const measurement = (repetition: number, adapter?: string) => madeUpMeasurement({ measure: { workload: 'ssd', options: { seqLen: 512 }, engine: 'webgpu', repetition }, samples: [1, 2, 3], ...(adapter === undefined ? {} : { adapter }) });
+const ids = (records: readonly StoredRecord[]) => records.map((r) => r.id);
 
 function codeOf(f: () => unknown): string {
   try {
@@ -269,7 +272,103 @@ describe('a store', () => {
   });
 });
 
+describe('a damaged store', () => {
+  /** What a line may be, whole or not, with what is to be read of it and whether it is to be reported. */
+  const whole = [record(1), record(2, { rows: 40 }), record(3, { state: 'crashed', reason: 'NaN' }), measurement(0), measurement(1)] as const;
+  const line = fc.oneof(
+    fc.constantFrom(...whole).map((r) => ({ text: formatLine(r), holds: [r] as StoredRecord[], bad: 0 })),
+    fc.tuple(fc.constantFrom(...whole), fc.nat()).map(([r, cut]) => {
+      const text = formatLine(r);
+      return { text: text.slice(0, 1 + (cut % (text.length - 1))), holds: [], bad: 1 };
+    }),
+    fc.tuple(fc.constantFrom(...whole), fc.constantFrom(...whole), fc.nat()).map(([a, b, cut]) => {
+      const text = formatLine(a);
+      return { text: text.slice(0, 1 + (cut % (text.length - 1))) + formatLine(b), holds: [b], bad: 1 };
+    }),
+    fc.tuple(fc.constantFrom(...whole), fc.constantFrom(0, 2, 99)).map(([r, version]) => ({ text: formatLine(r).replace('{"schema":1', `{"schema":${version}`), holds: [], bad: 1 })),
+    fc.constantFrom('NaN', 'Infinity', '-Infinity', '"many"', '', '1e', '[]').map((junk) => ({ text: formatLine(whole[1]).replace(/("curve":.*"loss":)[^,]+/, `$1${junk}`), holds: [], bad: 1 })),
+    fc.constantFrom('NaN', '-1', '0', 'null').map((junk) => ({ text: formatLine(whole[3]).replace(/"samples":\[[^,]+/, `"samples":[${junk}`), holds: [], bad: 1 })),
+    fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }).map((s) => s.replace(/[\n\r]/g, '?')).filter((s) => s.trim() !== '' && !s.startsWith('{')).map((text) => ({ text, holds: [], bad: 1 })),
+    fc.constantFrom('', '   ').map((text) => ({ text, holds: [], bad: 0 })),
+  );
+
+  test('whatever its lines are: what is whole is read, what is not is reported by its line, and nothing is invented', () => {
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 1, maxLength: 12 }), fc.boolean(), (lines, ended) => {
+        const path = fresh();
+        // a first line of ours, so that it is a store
+        const all = [{ text: formatLine(record(0)), holds: [record(0)] as StoredRecord[], bad: 0 }, ...lines];
+        writeFileSync(path, all.map((l) => l.text).join('\n') + (ended ? '\n' : ''));
+        const { records, measurements, problems } = readStores([path]);
+        const expected = new Map(all.flatMap((l) => l.holds).map((r) => [r.id, r]));
+        expect(new Map([...records, ...measurements].map((r) => [r.id, r]))).toEqual(expected);
+        expect(records.length + measurements.length).toBe(expected.size);
+        expect(problems.map((p) => p.line)).toEqual(all.flatMap((l, i) => (l.bad > 0 ? [i + 1] : [])));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('lines of any length are found, and a curve is read from its place', () => {
+    const long = record(2, { rows: 20_000 });
+    const longer = { ...record(3), notes: ['ö'.repeat(5 * 2 ** 20)] };
+    const path = fresh();
+    writeFileSync(path, [record(1), long, longer, record(4)].map((r) => `${formatLine(r)}\n`).join(''));
+    const { records, problems } = readStores([path]);
+    expect(problems).toEqual([]);
+    expect(records.map((r) => r.notes[0]?.length ?? 0)).toEqual([0, 0, longer.notes[0].length, 0]);
+    expect(records[1].curve).toEqual(long.curve);
+    expect(records.map((r) => r.curve.at(-1))).toEqual([record(1), long, longer, record(4)].map((r) => r.curve.at(-1)));
+  });
+
+  test('a curve of a file that has changed since is E_STORE, not another curve', () => {
+    const path = fresh();
+    writeFileSync(path, `${formatLine(record(1))}\n`);
+    const [changed] = readStores([path]).records;
+    writeFileSync(path, `${'x'.repeat(5000)}\n`);
+    expect(codeOf(() => changed.curve)).toBe('E_STORE');
+    writeFileSync(path, '');
+    expect(codeOf(() => changed.curve)).toBe('E_STORE');
+    rmSync(path);
+    expect(codeOf(() => changed.curve)).toBe('E_STORE');
+  });
+
+  test('where curves are not checked on reading, what cannot be in one is seen all the same, and the rest when it is asked for', () => {
+    const good = formatLine(record(1, { rows: 20 }));
+    const read = (text: string) => {
+      const path = fresh();
+      writeFileSync(path, text);
+      return readBytes(Buffer.from(text), (from, length) => new FileSlice(path, from, length), false);
+    };
+    const why = (read: readonly (StoredRecord | Unreadable)[]) => read.map((r) => ('why' in r ? 'unreadable' : r));
+    expect(read(good)).toEqual([record(1, { rows: 20 })]);
+    expect(read(formatLine(record(1, { rows: 0 })))).toEqual([record(1, { rows: 0 })]);
+    expect(why(read(formatLine(measurement(0))))).toEqual([measurement(0)]);
+    for (const bad of [good.replace(/"loss":[^,]+/g, '"loss":NaN'), good.slice(0, -1), good.slice(0, -30), good.replace(/("seconds":)\d+/, '$1-Infinity')]) {
+      if (bad !== good) expect(why(read(bad))).toEqual(['unreadable']);
+    }
+    expect(why(read(good.slice(0, -30) + formatLine(record(2))))).toEqual(['unreadable', record(2)]);
+    const [odd] = read(good.replace(/"lr":([^,]+),"seconds"/, '"rl":$1,"seconds"')) as RunRecord[];
+    expect(odd.id).toBe(record(1).id);
+    expect(() => odd.curve).toThrow(/E_STORE.*learning curve of record .* is damaged/);
+  });
+});
+
 describe('several stores', () => {
+  test('keep what was measured on several devices, once for each, in any order', () => {
+    const [h100, h200] = [measurement(0, 'h100'), measurement(0, 'h200')];
+    expect(h100.id).toBe(h200.id);
+    const failed: Measurement = { ...measurement(0, 'unknown'), outcome: { state: 'crashed' }, samples: [], finishedAt: '2025-01-01T00:00:00Z' };
+    const again: Measurement = { ...h100, samples: [9], finishedAt: '2025-01-01T00:00:00Z' };
+    const read = (all: readonly Measurement[]) => {
+      const path = fresh();
+      writeFileSync(path, all.map((m) => `${formatLine(m)}\n`).join(''));
+      return readStores([path]).measurements.toSorted((a, b) => (a.device.adapter < b.device.adapter ? -1 : 1));
+    };
+    for (const order of [[h100, h200, failed, again], [failed, again, h200, h100], [again, failed, h100, h200]]) expect(read(order)).toEqual([again, h200]);
+    expect(read([failed])).toEqual([failed]);
+  });
+
   test('read as one, from files and folders; concatenated, they say the same', () => {
     const folder = join(dir, 'folder');
     mkdirSync(join(folder, 'inner'), { recursive: true });
@@ -319,6 +418,18 @@ describe('several stores', () => {
     mkdirSync(empty);
     expect(() => readStores([empty])).toThrow(/E_STORE.*no \.jsonl file/);
   });
+});
+
+test('100,000 measurements are read in seconds', () => {
+  const path = fresh();
+  const base = measurement(0);
+  writeFileSync(path, Array.from({ length: 100_000 }, (_, i) => `${JSON.stringify({ ...base, id: i.toString(16).padStart(16, '0'), measure: { ...base.measure, repetition: i } })}\n`).join(''));
+  const begin = process.cpuUsage();
+  const { measurements, problems } = openStore(path);
+  const { user, system } = process.cpuUsage(begin);
+  expect([measurements.length, problems.length]).toEqual([100_000, 0]);
+  rmSync(path);
+  expect((user + system) / 1e6).toBeLessThan(10);
 });
 
 test('100,000 records are read in seconds', () => {

@@ -6,13 +6,15 @@
  * - A torn last line is reported when the store is opened. The next append starts on a line of its own; only then, when
  *   nobody can still be writing the torn one, is its text moved to `<store>.torn` and blanked in the store.
  * - Lines that are no records (foreign, damaged, of another schema version) are reported and stay where they are.
- * - Stores concatenate: `cat a.jsonl b.jsonl > c.jsonl` is a store, and duplicates collapse by id on reading.
+ * - Stores concatenate: `cat a.jsonl b.jsonl > c.jsonl` is a store, and duplicates collapse by id on reading; but what was measured on
+ *   several devices stays, once for each.
  */
 import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RecallbenchError } from '#core/errors.ts';
+import { FileSlice } from './file-slice.ts';
 import { makeFolder } from './folder.ts';
-import { formatLine, isMeasurement, readLine, readPieces, type StoredRecord } from './line.ts';
+import { formatLine, isMeasurement, readBytes, readLine, type StoredRecord } from './line.ts';
 import type { Measurement } from './measurement.ts';
 import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
 import type { RunRecord } from './record.ts';
@@ -30,7 +32,7 @@ export function describeProblem(problem: Problem): string {
   return `${problem.path}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.why}`;
 }
 
-/** What one or several files hold: one record an id, in the order in which the ids first appear. */
+/** What one or several files hold: one run an id, one measurement an id and device, in the order in which the ids first appear. */
 export interface Contents {
   readonly records: readonly RunRecord[];
   readonly measurements: readonly Measurement[];
@@ -64,8 +66,8 @@ export function openStore(path: string): Store {
     get measurements() {
       return records.measurements.list();
     },
-    find: (id) => records.runs.byId.get(id),
-    findMeasurement: (id) => records.measurements.byId.get(id),
+    find: (id) => records.runs.find(id),
+    findMeasurement: (id) => records.measurements.find(id),
     append(record) {
       const line = formatLine(record);
       appendLine(path, line);
@@ -117,26 +119,41 @@ export function checkWritable(path: string): void {
   }
 }
 
-/** Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
+/**
+ * Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. Where `apart` says so, two
+ * finished ones of an id are two and not one twice.
+ */
 class ById<R extends StoredRecord> {
-  readonly byId = new Map<string, R>();
+  readonly #byId = new Map<string, readonly R[]>();
+  readonly #apart: (a: R, b: R) => boolean;
   #list: R[] | undefined;
 
+  constructor(apart: (a: R, b: R) => boolean) {
+    this.#apart = apart;
+  }
+
   add(record: R): void {
-    const other = this.byId.get(record.id);
-    if (other !== undefined && !beats(record, other)) return;
-    this.byId.set(record.id, record);
+    const found = this.#byId.get(record.id) ?? [];
+    const stay = found.filter((other) => isDone(record) && isDone(other) && this.#apart(record, other));
+    if (found.some((other) => !stay.includes(other) && !beats(record, other))) return;
+    this.#byId.set(record.id, [...stay, record]);
     this.#list = undefined;
   }
 
+  find(id: string): R | undefined {
+    return this.#byId.get(id)?.at(-1);
+  }
+
   list(): readonly R[] {
-    return (this.#list ??= [...this.byId.values()]);
+    return (this.#list ??= [...this.#byId.values()].flat());
   }
 }
 
 class Records {
-  readonly runs = new ById<RunRecord>();
-  readonly measurements = new ById<Measurement>();
+  /** what a model learns does not depend on the device */
+  readonly runs = new ById<RunRecord>(() => false);
+  /** what it costs does */
+  readonly measurements = new ById<Measurement>((a, b) => a.device.adapter !== b.device.adapter);
 
   add(record: StoredRecord): void {
     if (isMeasurement(record)) this.measurements.add(record);
@@ -144,12 +161,20 @@ class Records {
   }
 }
 
+const isDone = ({ outcome }: StoredRecord): boolean => outcome.state === 'done';
+
 function beats(a: StoredRecord, b: StoredRecord): boolean {
-  const [aDone, bDone] = [a.outcome.state === 'done', b.outcome.state === 'done'];
+  const [aDone, bDone] = [isDone(a), isDone(b)];
   if (aDone !== bDone) return aDone;
   const [aTime, bTime] = [Date.parse(a.finishedAt), Date.parse(b.finishedAt)];
   if (aTime !== bTime) return aTime > bTime;
-  return JSON.stringify(a) > JSON.stringify(b); // no reason to prefer either, so prefer the same one in any order of files
+  // no reason to prefer either, so prefer the same one in any order of files
+  return headText(a) > headText(b);
+}
+
+/** All of a record but the curve, which may be in a file still. */
+function headText(record: StoredRecord): string {
+  return JSON.stringify(Object.fromEntries(Object.keys(record).flatMap((key) => (key === 'curve' ? [] : [[key, record[key as keyof StoredRecord]]]))));
 }
 
 /**
@@ -180,14 +205,18 @@ function same(a: unknown, b: unknown): boolean {
   return true;
 }
 
+/** bytes of a store in which curves are checked as they are read: beyond, of ten thousand records and more, when somebody asks for them */
+const CHECKED = 256 * 2 ** 20;
+
 function readFile(path: string, records: Records, problems: Problem[]): void {
   const file = openLines(path);
   try {
     let line = 0;
     let last: StoredRecord | undefined;
-    for (const text of linesOf(file)) {
+    for (const { bytes, position } of linesOf(file)) {
       line++;
-      for (const read of readPieces(text)) {
+      const slice = (from: number, length: number) => new FileSlice(path, position + from, length);
+      for (const read of readBytes(bytes, slice, position < CHECKED)) {
         if ('why' in read) {
           problems.push({ path, line, why: read.why });
           continue;

@@ -1,5 +1,4 @@
 /** `report`: figures from stores. */
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
@@ -56,18 +55,12 @@ function share(flag: string, text: string): number {
 }
 
 async function report(name: string, flags: Flags): Promise<void> {
-  const [{ drawFigures, checkFigures }, { describeProblem, readStores }] = await Promise.all([import('../figures.ts'), import('#results/store.ts')]);
+  const [{ drawFigures, checkFigures }, { readGiven }] = await Promise.all([import('../figures.ts'), import('../stores.ts')]);
   if (name !== 'all') checkFigures([name]);
   const [{ themes }, { parseFormats, parseWidth }] = await Promise.all([import('#reports/theme.ts'), import('#reports/write.ts')]);
   if (flags.format !== undefined) parseFormats(flags.format);
   const theme = lookUp(themes, 'theme', flags.theme).name;
-  const from = flags.from ?? ['runs'];
-  if (flags.from === undefined && !existsSync('runs')) {
-    throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
-  }
-  const { records, measurements, problems } = readStores(from);
-  for (const problem of problems) remark(`Warning: ${describeProblem(problem)}`);
-  if (records.length + measurements.length === 0) throw new RecallbenchError('E_STORE', `there is no record in ${from.join(', ')}. Make some with: recallbench sweep quick --out ${from[0]}.`);
+  const { records, measurements, problems } = readGiven(flags.from);
   const { written, skipped } = await drawFigures(name === 'all' ? undefined : [name], { records, measurements }, {
     folder: flags.out,
     options: optionsOf(flags),

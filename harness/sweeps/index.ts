@@ -1,6 +1,7 @@
 /** The table of preset sweeps. */
 import { table } from '#core/config.ts';
 import { copying, regbench } from './copying.ts';
+import { hybridSmall } from './hybrid.ts';
 import { mad } from './mad.ts';
 import { inductionHeads, inductionHeadsSmall, selectiveCopying, selectiveCopyingSmall } from './mamba-synthetics.ts';
 import { mamba2Fig8, mamba2Fig8Small } from './mamba2-fig8.ts';
@@ -15,6 +16,7 @@ export const sweeps = table({
   mixers,
   'mamba2-fig8': mamba2Fig8,
   'mamba2-fig8-small': mamba2Fig8Small,
+  'hybrid-small': hybridSmall,
   'zoology-fig2': zoologyFig2,
   'based-fig2': basedFig2,
   'selective-copying': selectiveCopying,

@@ -3,7 +3,7 @@ import { segment } from './segments.ts';
 
 const options = { vocabSize: 256, seqLen: 64, pairs: 8 };
 
-/** Every mixer at one setting of MQAR: what it has to keep, what it costs to train, what it recalls. Attention's kin stands behind a gated convolution. */
+/** Every mixer at one setting of MQAR: what it has to keep, what it costs to train, what it recalls. What has no short convolution or token shift of its own stands behind a gated convolution, but for plain attention and S4D. */
 export const mixers = {
   name: 'mixers' as const,
   summary: 'every mixer at one MQAR setting (8 pairs in 64 tokens, width 64): parameters, state, training speed, recall; an hour or so on two cores',
@@ -19,11 +19,11 @@ export const mixers = {
       { model: 'attention', positions: true },
       { model: 'mamba1', modelOptions: { dState: 16 } },
       { model: 'mamba2', modelOptions: { dState: 64 } },
-      { model: 'mamba3', modelOptions: { dState: 64 } },
+      { model: 'gated-conv,mamba3', modelOptions: { mamba3: { dState: 64 } } },
       { model: 's4d' },
-      { model: 'h3' },
+      { model: 'h3', modelOptions: { dState: 16, headDim: 8 } },
       { model: 'hyena', modelOptions: { embDim: 5 } },
-      { model: 'gla' },
+      { model: 'gated-conv,gla' },
       { model: 'deltanet' },
       { model: 'gated-deltanet' },
       { model: 'rwkv7' },

@@ -3,7 +3,7 @@ import type { ThroughputInput } from '../throughput.ts';
 const models = [
   { 'options.model': 'attention' },
   { 'options.model': 'mamba1', 'options.modelOptions': { dState: 16 } },
-  ...[16, 64, 128].map((dState) => ({ 'options.model': 'mamba2', 'options.modelOptions': { dState } })),
+  ...[16, 64, 128, 256].map((dState) => ({ 'options.model': 'mamba2', 'options.modelOptions': { dState } })),
 ];
 
 const training = (vocabSize: number, shapes: { seqLen: number; batch: number; pairs: number }[], dModel: number[]) => [

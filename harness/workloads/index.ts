@@ -3,6 +3,7 @@ import { table } from '#core/config.ts';
 import { decodeWorkload, prefillWorkload } from './inference.ts';
 import { causalAttentionWorkload, longConvWorkload, naiveScanWorkload, selectiveScanWorkload, ssdWorkload } from './ops.ts';
 import { copyWorkload, gemmWorkload, launchWorkload } from './roofs.ts';
+import { ssdFormsWorkload } from './ssd-forms.ts';
 import { trainWorkload } from './train.ts';
 
 export const workloads = table({
@@ -14,6 +15,7 @@ export const workloads = table({
   'long-conv': longConvWorkload,
   'naive-scan': naiveScanWorkload,
   ssd: ssdWorkload,
+  'ssd-forms': ssdFormsWorkload,
   train: trainWorkload,
   prefill: prefillWorkload,
   decode: decodeWorkload,

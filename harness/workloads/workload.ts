@@ -19,6 +19,8 @@ export interface OpenWorkload {
   readonly call: string;
   /** inputs of the i-th call, from 0 */
   inputs(i: number): HostTensors;
+  /** the results of the call are scalars, RMS ratios of differences by what was compared, and belong into the record */
+  readonly compares?: true;
   /** what counts as the work of a call, where the timed function does something for the measurement's sake besides */
   readonly counted?: ProgramFunction;
   readonly notes: readonly string[];
@@ -32,8 +34,8 @@ export interface Occasion {
 export interface Workload<N extends string = string> {
   readonly name: N;
   readonly summary: string;
-  /** roof: a bound of the machine, measured beside the others; op: one operation; model: a whole model */
-  readonly kind: 'roof' | 'op' | 'model';
+  /** roof: a bound of the machine, measured beside the others; op: one operation; model: a whole model; check: values, not times, are what is asked for */
+  readonly kind: 'roof' | 'op' | 'model' | 'check';
   readonly options: OptionDoc[];
   /** Checks raw options (E_CONFIG, E_SIZE) and fixes the shapes. */
   open(raw: unknown, occasion: Occasion): OpenWorkload;
