@@ -113,11 +113,12 @@ function axisOf([key, ...along]: readonly string[], values: readonly Value[]): A
   const label = `${shown[key] ?? key}${along.length === 0 ? '' : ` (and ${along.join(', ')})`}`;
   const numbers = values.filter((value) => typeof value === 'number');
   if (numbers.length < values.length) return { label, scale: 'linear', unit: 'number', min: -0.5, max: values.length - 0.5, ticks: values.map((_, i) => i), names: values.map(String) };
-  const wide = numbers[0] > 0 && numbers.at(-1)! / numbers[0] >= 4;
-  return { label, scale: wide ? 'log2' : 'linear', unit: 'number', ticks: numbers, ...(wide ? {} : { min: numbers[0] - room(numbers), max: numbers.at(-1)! + room(numbers) }) };
+  const [low, high] = [numbers[0], numbers.at(-1)!];
+  // fixed ends: the lengths of one task say nothing about those of another
+  if (low > 0 && high / low >= 4) return { label, scale: 'log2', unit: 'number', ticks: numbers, min: low / (high / low) ** 0.08, max: high * (high / low) ** 0.08 };
+  const room = 0.08 * (high - low) || 1;
+  return { label, scale: 'linear', unit: 'number', ticks: numbers, min: low - room, max: high + room };
 }
-
-const room = (numbers: readonly number[]): number => 0.06 * (numbers.at(-1)! - numbers[0]) || 1;
 
 /** A line at the greatest value of a key in training, where the test goes beyond it. */
 function limitOfTraining(cells: readonly Cell[], key: string, values: readonly Value[]): Series[] {

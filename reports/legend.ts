@@ -15,8 +15,8 @@ export interface LegendEntry {
   row: number;
 }
 
-/** the grey of marks that are of no one series */
-const NOBODY = '#555555';
+/** of marks that are of no one series */
+const nobody: Look = { color: '#555555', marker: 'none', filled: false, dash: [] };
 const KEY = 36;
 const MARK_KEY = 11;
 const GAP = 7;
@@ -51,10 +51,10 @@ export function drawLegend(ctx: Context2D, entries: readonly LegendEntry[], left
   for (const { name, look, scattered, x, row } of entries) {
     const [at, y] = [left + x, top + (row + 0.5) * ROW_HEIGHT];
     const middle = at + MARK_KEY / 2;
-    if (look === 'failed') drawFailure(ctx, middle, y, NOBODY, theme);
-    else if (look === 'beyond') drawBeyond(ctx, middle, y, { color: NOBODY, marker: 'none', filled: false, dash: [] }, theme);
+    if (look === 'failed') drawFailure(ctx, middle, y, nobody, theme);
+    else if (look === 'beyond') drawBeyond(ctx, middle, y, nobody, theme);
     else if (look === 'ringed') {
-      ctx.strokeStyle = colorOn(theme, NOBODY);
+      ctx.strokeStyle = colorOn(theme, nobody.color);
       ctx.lineWidth = 1.2;
       drawRing(ctx, { x: middle, y }, 5);
     } else drawKey(ctx, { ...look, color: colorOn(theme, look.color) }, at, y, theme, scattered);

@@ -12,21 +12,28 @@ export function point({ marker }: Look): { pointStyle: PointStyle; rotation: num
   return { pointStyle: turned === undefined ? (marker as PointStyle) : 'triangle', rotation: turned ?? 0 };
 }
 
-/** The mark of what failed: a crossed circle, hollow. */
-export function drawFailure(ctx: Context2D, x: number, y: number, color: string, theme: Theme): void {
+/** The mark of what failed: a crossed circle, hollow, and beside it the marker of whose it is. */
+export function drawFailure(ctx: Context2D, x: number, y: number, look: Look, theme: Theme): void {
   ctx.save();
-  ctx.strokeStyle = colorOn(theme, color);
+  ctx.strokeStyle = colorOn(theme, look.color);
   ctx.fillStyle = theme.paper;
   ctx.lineWidth = 1.3;
   drawPoint(ctx, { pointStyle: 'circle', radius: 4.6, borderWidth: 1.3 }, x, y);
   drawPoint(ctx, { pointStyle: 'crossRot', radius: 4.6, borderWidth: 1.3 }, x, y);
+  drawSmall(ctx, x + 10, y, look, theme);
   ctx.restore();
+}
+
+function drawSmall(ctx: Context2D, x: number, y: number, look: Look, theme: Theme): void {
+  if (look.marker === 'none') return;
+  ctx.fillStyle = look.filled ? colorOn(theme, look.color) : theme.paper;
+  drawPoint(ctx, { ...point(look), radius: 3.2, borderWidth: 1.2 }, x, y);
 }
 
 /** The mark of what is more than an axis shows: an arrow up, and under it the marker of whose it is. */
 export function drawBeyond(ctx: Context2D, x: number, y: number, look: Look, theme: Theme): void {
   ctx.save();
-  ctx.strokeStyle = ctx.fillStyle = colorOn(theme, look.color);
+  ctx.strokeStyle = colorOn(theme, look.color);
   ctx.lineWidth = 1.3;
   ctx.beginPath();
   ctx.moveTo(x, y + 2);
@@ -35,8 +42,7 @@ export function drawBeyond(ctx: Context2D, x: number, y: number, look: Look, the
   ctx.lineTo(x, y - 6);
   ctx.lineTo(x + 3, y - 3);
   ctx.stroke();
-  if (!look.filled) ctx.fillStyle = theme.paper;
-  if (look.marker !== 'none') drawPoint(ctx, { ...point(look), radius: 3.2, borderWidth: 1.2 }, x, y + 3.5);
+  drawSmall(ctx, x, y + 3.5, look, theme);
   ctx.restore();
 }
 

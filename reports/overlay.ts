@@ -70,7 +70,7 @@ export function failures(all: readonly Series[], theme: Theme): Plugin {
           looks.forEach((look, i) => {
             const y = failureAt(chart.chartArea, above, i, looks.length);
             if (above) drawBeyond(chart.ctx, middle, y, look, theme);
-            else drawFailure(chart.ctx, middle, y, look.color, theme);
+            else drawFailure(chart.ctx, middle, y, look, theme);
           });
         }
       }
