@@ -15,6 +15,7 @@ import { SCHEMA_VERSION } from '#results/record.ts';
 import { ending } from './ending.ts';
 import type { MeasureEvent } from './events.ts';
 import { codeVersion, fingerprint } from './fingerprint.ts';
+import { referenceMs } from './machine-speed.ts';
 import { workloads } from './workloads/index.ts';
 import { wave, type OpenWorkload, type Workload } from './workloads/workload.ts';
 
@@ -132,7 +133,7 @@ async function filler(engine: Engine): Promise<{ give: (ms: number) => void; dis
   };
 }
 
-async function sample(engine: Engine, executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
+async function sample(engine: Engine, executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'reference' | 'firstMs' | 'latencyMs'>> {
   let calls = 0;
   /** some calls close together, each after `fill` milliseconds of other work for a GPU: wall milliseconds, and those of the call alone where the engine tells them, of each */
   const run = async (together: number, fill?: () => void): Promise<{ wall: number; own: number }> => {
@@ -164,7 +165,10 @@ async function sample(engine: Engine, executable: Executable, { call, inputs }: 
       if (fillers !== undefined) fill = () => fillers.give(Math.min(20, Math.max(0, latencyMs - own) * Math.min(BATCH, together)));
     }
     const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, retainSamples: true, throws: true });
+    const reference: number[] = [];
     bench.add(call, async () => {
+      // of the processor that computes; a GPU has its own clock and steady load
+      if (clock === 'host') reference.push(referenceMs());
       const began = performance.now();
       const { own } = await run(together, fill);
       return { overriddenDuration: own, overriddenIterationCost: performance.now() - began };
@@ -172,7 +176,7 @@ async function sample(engine: Engine, executable: Executable, { call, inputs }: 
     const [task] = await bench.run();
     const { result } = task;
     if (result.state !== 'completed') throw new Error(`the benchmark ended as ${result.state}`);
-    return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), firstMs: first.wall, latencyMs };
+    return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), ...(reference.length === 0 ? {} : { reference: reference.map((ms) => Number(ms.toPrecision(4))) }), firstMs: first.wall, latencyMs };
   } finally {
     fillers?.dispose();
   }

@@ -12,6 +12,7 @@ import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { RecallbenchError } from '#core/errors.ts';
 import { makeFolder } from './folder.ts';
+import { deviceKey } from './device-match.ts';
 import { formatLine, isMeasurement, readLine, readPieces, type StoredRecord } from './line.ts';
 import type { Measurement } from './measurement.ts';
 import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
@@ -74,13 +75,18 @@ export function openStore(path: string): Store {
   };
 }
 
+export interface ReadOptions {
+  /** keep a record of each device for an id, where there are several, instead of one an id */
+  readonly perDevice?: boolean;
+}
+
 /**
  * Reads several stores as one: files, and folders, of which every `*.jsonl` directly inside is read. Throws E_STORE
  * when a path does not exist, a named file is no store, or a folder has no `.jsonl` file; a foreign `.jsonl` file
  * inside a folder is a problem and is passed over.
  */
-export function readStores(paths: readonly string[]): Contents {
-  const records = new Records();
+export function readStores(paths: readonly string[], { perDevice = false }: ReadOptions = {}): Contents {
+  const records = new Records(perDevice ? (record) => `${record.id} ${deviceKey(record.device)}` : undefined);
   const problems: Problem[] = [];
   for (const path of new Set(paths.flatMap(storesAt))) {
     try {
@@ -117,15 +123,21 @@ export function checkWritable(path: string): void {
   }
 }
 
-/** Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
+/** Records by a key such as the id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. */
 class ById<R extends StoredRecord> {
   readonly byId = new Map<string, R>();
+  readonly #keyOf: (record: StoredRecord) => string;
   #list: R[] | undefined;
 
+  constructor(keyOf: (record: StoredRecord) => string) {
+    this.#keyOf = keyOf;
+  }
+
   add(record: R): void {
-    const other = this.byId.get(record.id);
+    const key = this.#keyOf(record);
+    const other = this.byId.get(key);
     if (other !== undefined && !beats(record, other)) return;
-    this.byId.set(record.id, record);
+    this.byId.set(key, record);
     this.#list = undefined;
   }
 
@@ -135,8 +147,13 @@ class ById<R extends StoredRecord> {
 }
 
 class Records {
-  readonly runs = new ById<RunRecord>();
-  readonly measurements = new ById<Measurement>();
+  readonly runs: ById<RunRecord>;
+  readonly measurements: ById<Measurement>;
+
+  constructor(keyOf: (record: StoredRecord) => string = (record) => record.id) {
+    this.runs = new ById(keyOf);
+    this.measurements = new ById(keyOf);
+  }
 
   add(record: StoredRecord): void {
     if (isMeasurement(record)) this.measurements.add(record);
