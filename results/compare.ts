@@ -8,7 +8,7 @@ import { gravity, rowOf, type Comparison, type Drift, type Judged, type Row, typ
 import { costsOf, type Cost } from './costs.ts';
 import { deviceKey, differences, fingerprintOf, isUnknown, placeName, remarks } from './device-match.ts';
 import { exact, judgeOutcomes, judgePeak, judgeRuns } from './judge-runs.ts';
-import { judgeTimes, repetitionsNeeded } from './judge-times.ts';
+import { judgeTimes, repetitionsNeeded, type JudgedTime } from './judge-times.ts';
 import type { Measurement } from './measurement.ts';
 import { costTraits, fullName, namesOf, pointTraits, type Traits } from './names.ts';
 import type { Device, RunRecord } from './record.ts';
@@ -20,8 +20,8 @@ export interface Held {
   readonly measurements: readonly Measurement[];
 }
 
-/** Throws E_COMPARE where the devices differ and that was not allowed, and where nothing is on both sides. */
-export function compareStores(before: Held, candidate: Held, rules: Rules): Comparison {
+/** `fresh` are ids of candidate's measurements that were taken to confirm others. Throws E_COMPARE where the devices differ and that was not allowed, and where nothing is on both sides. */
+export function compareStores(before: Held, candidate: Held, rules: Rules, fresh: ReadonlySet<string> = new Set()): Comparison {
   const baseline = sameDevices(before, candidate, rules.allowDifferentDevice);
   const runs = match(runGroups(baseline.records), runGroups(candidate.records));
   const costs = match(costGroups(baseline.measurements, rules), costGroups(candidate.measurements, rules));
@@ -30,7 +30,7 @@ export function compareStores(before: Held, candidate: Held, rules: Rules): Comp
   }
 
   const speeds = speedCells(runs);
-  const times = timeCells(costs);
+  const times = timeCells(costs, fresh);
   const timed = [...speeds.timed, ...times.timed];
   const judged = judgeTimes(timed.map((t) => t.cell), rules);
   const noisy = new Map(timed.map((t, i): [string, Judged] => [t.key, judgedTime(t, judged[i])]));
@@ -129,15 +129,15 @@ function costMetrics(baseline: Cost | undefined, candidate: Cost | undefined): J
 
 const onOneSide = (isNew: boolean): Judged => ({ metric: 'outcome', verdict: isNew ? 'new' : 'missing', baseline: null, candidate: null, why: isNew ? 'the baseline does not have it' : 'the candidate does not have it' });
 
-function judgedTime({ metric, baseline, candidate, why }: Timed, { verdict, noisy }: ReturnType<typeof judgeTimes>[number]): Judged {
-  return { metric, verdict, baseline, candidate, noisy, ...(why === undefined ? {} : { why }) };
+function judgedTime({ metric, baseline, candidate, range, why }: Timed, { verdict, noisy, told = why }: JudgedTime): Judged {
+  return { metric, verdict, baseline, candidate, ...(range === undefined ? {} : { range }), noisy, ...(told === undefined ? {} : { why: told }) };
 }
 
 function idsOf(all: readonly { readonly id: string }[]): string[] {
   return all.map((r) => r.id);
 }
 
-function runTraits({ point, appearance: _ }: RunRecord): Map<string, string> {
+function runTraits({ point }: RunRecord): Map<string, string> {
   return new Map([...pointTraits(point, point.test.map((s) => s.options)), ['lr', `${point.lr}`]]);
 }
 

@@ -24,6 +24,8 @@ export interface Judged {
   /** null where there is no number */
   readonly baseline: number | null;
   readonly candidate: number | null;
+  /** of the candidate's repetitions, or runs */
+  readonly range?: Interval;
   /** of a noisy metric: what the verdict rests on */
   readonly noisy?: Noisy;
   /** one sentence, where there is more to say than the numbers */

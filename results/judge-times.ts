@@ -25,6 +25,8 @@ export interface Sample {
   readonly raw: number;
   /** relative to the reference loop; absent where there was none */
   readonly relative?: number;
+  /** taken to confirm what the others say */
+  readonly fresh?: boolean;
 }
 
 /** A cell as both sides measured it. */
@@ -51,13 +53,16 @@ export interface Prepared {
   readonly raw: number;
   readonly baseline: readonly number[];
   readonly candidate: readonly number[];
+  /** those of the candidate's that were taken to confirm the others */
+  readonly fresh: readonly number[];
 }
 
 /** Takes the speed of the machine out of a cell: by the reference loop where both sides have it, else by the shift given. */
 export function prepare({ baseline, candidate }: TimedCell, shift: number): Prepared {
   const raw = Math.exp(median(candidate.map((s) => s.raw)) - median(baseline.map((s) => s.raw)));
-  if (isReferenced({ baseline, candidate })) return { raw, baseline: baseline.map((s) => s.relative!), candidate: candidate.map((s) => s.relative!) };
-  return { raw, baseline: baseline.map((s) => s.raw), candidate: candidate.map((s) => s.raw - shift) };
+  const referenced = isReferenced({ baseline, candidate });
+  const own = (s: Sample) => (referenced ? s.relative! : s.raw - shift);
+  return { raw, baseline: baseline.map((s) => (referenced ? s.relative! : s.raw)), candidate: candidate.map(own), fresh: candidate.filter((s) => s.fresh).map(own) };
 }
 
 /** Whether the machine's speed was measured beside every sample of both sides. */
@@ -65,19 +70,27 @@ export function isReferenced({ baseline, candidate }: TimedCell): boolean {
   return [...baseline, ...candidate].every((s) => s.relative !== undefined);
 }
 
-/** Tests all cells of a comparison together. */
-export function judgeTimes(cells: readonly Prepared[], { threshold, alpha }: Rules): { readonly verdict: Verdict; readonly noisy: Noisy }[] {
+export interface JudgedTime {
+  readonly verdict: Verdict;
+  readonly noisy: Noisy;
+  readonly told?: string;
+}
+
+/** Tests all cells of a comparison together. A slowdown that was measured again has to show in the fresh samples by themselves too. */
+export function judgeTimes(cells: readonly Prepared[], { threshold, alpha }: Rules): JudgedTime[] {
   const tests = cells.map(({ baseline, candidate }) => ({ ...mannWhitney(baseline, candidate), shift: hodgesLehmann(baseline, candidate) }));
   const corrected = holm(tests.map((t) => t.p));
   return tests.map(({ p, shift }, i) => {
-    const { raw, baseline, candidate } = cells[i];
-    const large = Math.abs(shift.estimate) > Math.log1p(threshold);
+    const { raw, baseline, candidate, fresh } = cells[i];
+    const least = Math.log1p(threshold);
+    const large = Math.abs(shift.estimate) > least;
+    const gone = fresh.length > 0 && shift.estimate > 0 && hodgesLehmann(baseline, fresh).estimate <= least;
     const sure = corrected[i] < alpha;
-    const verdict = !large || !sure ? 'same' : shift.estimate > 0 ? 'worse' : 'better';
+    const verdict = !large || !sure || gone ? 'same' : shift.estimate > 0 ? 'worse' : 'better';
     // what few samples cannot show at all, or what by itself would be unlikely
     const undecidable = smallestP(baseline.length, candidate.length) * cells.length >= alpha;
-    const suspicious = large && !sure && shift.estimate > 0 && (p < SUSPICION || undecidable);
-    return { verdict, noisy: { raw, ratio: Math.exp(shift.estimate), interval: { low: Math.exp(shift.low), high: Math.exp(shift.high) }, p, corrected: corrected[i], samples: [baseline.length, candidate.length], suspicious } };
+    const suspicious = large && !sure && !gone && shift.estimate > 0 && (p < SUSPICION || undecidable);
+    return { verdict, noisy: { raw, ratio: Math.exp(shift.estimate), interval: { low: Math.exp(shift.low), high: Math.exp(shift.high) }, p, corrected: corrected[i], samples: [baseline.length, candidate.length], suspicious }, ...(fresh.length === 0 ? {} : { told: `${fresh.length} fresh samples ${gone ? 'do not confirm it' : verdict === 'worse' ? 'confirm it' : 'were added'}` }) };
   });
 }
 

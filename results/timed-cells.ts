@@ -1,6 +1,6 @@
 /** From records to cells whose times can be tested: which samples belong together, and what the machine did meanwhile. */
 import { canonicalJson } from '#core/content-id.ts';
-import { median, quantile } from '#core/statistics.ts';
+import { median, quantile, type Interval } from '#core/statistics.ts';
 import type { Drift, MetricName } from './comparison.ts';
 import { placeOf, type Cost, type DoneCost } from './costs.ts';
 import { placeName } from './device-match.ts';
@@ -13,6 +13,8 @@ export interface Timed {
   readonly metric: MetricName;
   readonly baseline: number | null;
   readonly candidate: number | null;
+  /** of the candidate */
+  readonly range?: Interval;
   readonly cell: Prepared;
   readonly why?: string;
 }
@@ -39,11 +41,11 @@ interface CostCell {
  * The costs that were done on both sides, place by place. Where a place has a cell without the reference loop, what its cells have in
  * common is removed from those, and the common shift against the roofs' is a cell of its own: `machines`.
  */
-export function timeCells(costs: readonly Both<Cost>[]): { timed: Timed[]; drifts: Drift[]; machines: { key: string; place: string }[] } {
+export function timeCells(costs: readonly Both<Cost>[], fresh: ReadonlySet<string>): { timed: Timed[]; drifts: Drift[]; machines: { key: string; place: string }[] } {
   const places = new Map<string, CostCell[]>();
   for (const { key, baseline, candidate } of costs) {
     if (baseline?.state !== 'done' || candidate?.state !== 'done') continue;
-    const samples = (cost: DoneCost) => cost.measurements.filter((m) => m.outcome.state === 'done' && m.samples.length > 0).map(sampleOf);
+    const samples = (cost: DoneCost) => cost.measurements.filter((m) => m.outcome.state === 'done' && m.samples.length > 0).map((m) => ({ ...sampleOf(m), fresh: fresh.has(m.id) }));
     const at = placeOf(candidate);
     places.set(at, [...(places.get(at) ?? []), { key, baseline, candidate, cell: { baseline: samples(baseline), candidate: samples(candidate) } }]);
   }
@@ -54,7 +56,7 @@ export function timeCells(costs: readonly Both<Cost>[]): { timed: Timed[]; drift
     const place = placeName({ ...cells[0].candidate.device, precision: cells[0].candidate.measure.precision });
     const bare = cells.filter(({ cell }) => !isReferenced(cell));
     const shift = bare.length >= ENOUGH ? commonShift(bare.map((c) => c.cell)) : 0;
-    for (const { key, baseline, candidate, cell } of cells) timed.push({ key, metric: 'time', baseline: baseline.ms, candidate: candidate.ms, cell: prepare(cell, shift) });
+    for (const { key, baseline, candidate, cell } of cells) timed.push({ key, metric: 'time', baseline: baseline.ms, candidate: candidate.ms, range: { low: candidate.low, high: candidate.high }, cell: prepare(cell, shift) });
     const [floor, rest] = [bare.filter(isRoof), bare.filter((c) => !isRoof(c))];
     if (bare.length >= ENOUGH && rest.length > 0) {
       const key = canonicalJson(['machine', at]);
@@ -83,7 +85,7 @@ function together(cells: readonly CostCell[], roofs: readonly CostCell[]): Prepa
     return off.length === 0 ? 0 : median(off);
   };
   const side = (of: 'baseline' | 'candidate') => Array.from({ length: Math.min(...cells.map((c) => c.cell[of].length)) }, (_, r) => level(cells, of, r) - level(roofs, of, r));
-  return { raw: Math.exp(commonShift(cells.map((c) => c.cell))), baseline: side('baseline'), candidate: side('candidate') };
+  return { raw: Math.exp(commonShift(cells.map((c) => c.cell))), baseline: side('baseline'), candidate: side('candidate'), fresh: [] };
 }
 
 /** A cell of training runs: learning rate and seed do not change how fast they are. */
@@ -113,9 +115,10 @@ export function speedCells(runs: readonly Both<readonly RunRecord[]>[]): { timed
   });
   const removed = cells.length >= ENOUGH;
   const shift = commonShift(cells.map((c) => c.cell));
+  const rangeOf = (all: readonly RunRecord[]) => ({ low: Math.min(...all.map((r) => r.tokensPerSecond!)), high: Math.max(...all.map((r) => r.tokensPerSecond!)) });
   const speed = (all: readonly RunRecord[]) => median(all.map((r) => r.tokensPerSecond!));
   return {
-    timed: cells.map(({ key, baseline, candidate, cell }) => ({ key, metric: 'speed', baseline: speed(baseline), candidate: speed(candidate), cell: prepare(cell, removed ? shift : 0) })),
+    timed: cells.map(({ key, baseline, candidate, cell }) => ({ key, metric: 'speed', baseline: speed(baseline), candidate: speed(candidate), range: rangeOf(candidate), cell: prepare(cell, removed ? shift : 0) })),
     cells: cells.map(({ key, candidate }) => ({ key, run: candidate[0], ids: candidate.map((r) => r.id) })),
     drifts: cells.length === 0 ? [] : [{ place: `training on ${placeName(cells[0].candidate[0].device)}`, machine: null, cells: Math.exp(shift), roofs: [], removed }],
   };
