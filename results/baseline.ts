@@ -82,7 +82,7 @@ function replaceFile(path: string, text: string): void {
     }
     renameSync(beside, path);
   } catch (error) {
-    rmSync(beside, { force: true });
+    if (exists(beside)) rmSync(beside);
     throw notWritable(path, error);
   }
 }

@@ -15,7 +15,7 @@ export interface Pair {
 /** standard errors beyond which a difference is none of the seeds' */
 const ERRORS = 3;
 /** nats by which a final loss may move at any size */
-const LOSS_FLOOR = 0.01;
+const LOSS_FLOOR = 0.05;
 /** share by which planned memory may grow: alignment and order of allocation */
 const PEAK_TOLERANCE = 0.01;
 
