@@ -117,7 +117,7 @@ export interface Rules {
   readonly allowDifferentDevice: boolean;
 }
 
-export const defaultRules: Rules = { threshold: 0.05, alpha: 0.01, accuracyTolerance: 0.02, lossTolerance: 0.1, allowMissing: false, allowDifferentDevice: false };
+export const defaultRules: Rules = { threshold: 0.08, alpha: 0.05, accuracyTolerance: 0.02, lossTolerance: 0.1, allowMissing: false, allowDifferentDevice: false };
 
 /** The verdicts of a row's metrics as one, and whether it is a finding. */
 export function rowOf(row: Omit<Row, 'verdict' | 'finding'>, rules: Rules): Row {

@@ -5,23 +5,20 @@
  * whatever the machine was doing. A finding needs an effect (the ratio of the times, by Hodges-Lehmann) above the threshold and a
  * Mann-Whitney p, corrected by Holm for the number of cells of the whole comparison, below alpha.
  *
- * On a processor a repetition is the lower quartile of its samples over that of the reference loop that ran between them: neighbours
- * can only add time, and what they take from the machine they take from both. (Measured on a shared machine, the logarithms of
- * repetitions scatter by 0.22 as medians and by 0.05 as these ratios; bench/compare.js tells.) Where there is no such reference (a GPU's own clock, training
- * runs, older stores) it is the median, and what all cells have in common is removed instead; that common shift is judged as a row
- * of its own, against the roofs, so that a slowdown of everything is never lost.
+ * On a processor a repetition is the faster half of its samples, as a mean of logarithms, less the same of the reference loop that
+ * ran between them: neighbours can only add time, and what they take from the machine they take from both. (On a shared, busy machine the
+ * logarithms of repetitions scatter by 0.24 as medians and by 0.05 so; bench/compare.js tells what that is worth.) Where there is no such
+ * reference (a GPU's own clock, training runs, older stores) a repetition is its median, and what all cells have in common is removed
+ * instead; that common shift is judged as a row of its own, against the roofs, so that a slowdown of everything is never lost.
  */
 import { hodgesLehmann, holm, mannWhitney, smallestP } from '#core/hypothesis-tests.ts';
-import { median, quantile } from '#core/statistics.ts';
+import { mean, median } from '#core/statistics.ts';
 import type { Noisy, Rules, Verdict } from './comparison.ts';
 import type { Measurement } from './measurement.ts';
 
-/** which quantile of the samples, and of the reference, a repetition is */
-export const QUARTILE = 0.25;
-
 /** Logarithms of a cell's times, one a repetition. */
 export interface Sample {
-  /** as it was measured */
+  /** the median as it was measured */
   readonly raw: number;
   /** relative to the reference loop; absent where there was none */
   readonly relative?: number;
@@ -37,9 +34,13 @@ export interface TimedCell {
 
 /** The sample that a repetition gives. */
 export function sampleOf({ samples, reference }: Measurement): Sample {
-  if (reference === undefined || reference.length === 0) return { raw: Math.log(median(samples)) };
-  const raw = Math.log(quantile(samples, QUARTILE));
-  return { raw, relative: raw - Math.log(quantile(reference, QUARTILE)) };
+  const raw = Math.log(median(samples));
+  return reference === undefined || reference.length === 0 ? { raw } : { raw, relative: fasterHalf(samples) - fasterHalf(reference) };
+}
+
+/** The mean logarithm of the faster half of some times. */
+export function fasterHalf(times: readonly number[]): number {
+  return mean(times.toSorted((a, b) => a - b).slice(0, Math.ceil(times.length / 2)).map(Math.log));
 }
 
 /** The shift that cells have in common, as the logarithm of a ratio: the median of their own shifts. 0 for no cell. */

@@ -1,10 +1,10 @@
 /** From records to cells whose times can be tested: which samples belong together, and what the machine did meanwhile. */
 import { canonicalJson } from '#core/content-id.ts';
-import { median, quantile, type Interval } from '#core/statistics.ts';
+import { median, type Interval } from '#core/statistics.ts';
 import type { Drift, MetricName } from './comparison.ts';
 import { placeOf, type Cost, type DoneCost } from './costs.ts';
 import { placeName } from './device-match.ts';
-import { commonShift, isReferenced, prepare, QUARTILE, sampleOf, type Prepared, type TimedCell } from './judge-times.ts';
+import { commonShift, fasterHalf, isReferenced, prepare, sampleOf, type Prepared, type TimedCell } from './judge-times.ts';
 import type { RunRecord } from './record.ts';
 
 /** A noisy metric before it is judged. */
@@ -72,9 +72,9 @@ const isRoof = ({ candidate }: CostCell) => roofs.has(candidate.measure.workload
 
 /** Candidate over baseline of the time of the reference loop; null where it was not measured. */
 function referenceShift(cells: readonly CostCell[]): number | null {
-  const of = (side: 'baseline' | 'candidate') => cells.flatMap((c) => c[side].measurements.flatMap((m) => (m.reference === undefined ? [] : [quantile(m.reference, QUARTILE)])));
+  const of = (side: 'baseline' | 'candidate') => cells.flatMap((c) => c[side].measurements.flatMap((m) => (m.reference === undefined ? [] : [fasterHalf(m.reference)])));
   const [b, c] = [of('baseline'), of('candidate')];
-  return b.length === 0 || c.length === 0 ? null : median(c) / median(b);
+  return b.length === 0 || c.length === 0 ? null : Math.exp(median(c) - median(b));
 }
 
 /** By repetition: how far the cells are above where the baseline has them, less how far the roofs are. */

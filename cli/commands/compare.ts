@@ -144,8 +144,8 @@ export function configure(command: Command): void {
   command
     .argument('<baseline>', 'a store, a folder of stores, or one in git, such as main:results/baseline.jsonl')
     .argument('<candidate>', 'the same, made by the code that is to be judged')
-    .option('--threshold <percent>', 'how much slower counts (default: 5)', real('--threshold', { above: 0, max: 1000 }))
-    .option('--alpha <p>', 'the chance of a false alarm about times in one comparison (default: 0.01)', real('--alpha', { above: 0, max: 0.5 }))
+    .option('--threshold <percent>', 'how much slower counts (default: 8)', real('--threshold', { above: 0, max: 1000 }))
+    .option('--alpha <p>', 'the chance of a false alarm about times in one comparison (default: 0.05)', real('--alpha', { above: 0, max: 0.5 }))
     .option('--accuracy-tolerance <points>', 'how many percentage points of accuracy do not count (default: 2)', real('--accuracy-tolerance', { min: 0, max: 100 }))
     .option('--loss-tolerance <percent>', 'how much of the final loss does not count (default: 10)', real('--loss-tolerance', { min: 0 }))
     .option('--confirm [repetitions]', `run what is suspicious again, here and with this code, and judge it with the fresh samples (default: ${FRESH} repetitions)`, whole('--confirm', { min: 1, max: 100 }))
