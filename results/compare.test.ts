@@ -63,7 +63,7 @@ describe('times', () => {
     expect(worse(compared({ seed: 1 }, { seed: 2, slow: { 2: 1.25 } }, { threshold: 0.4 }))).toEqual([]);
     const few = compared({ seed: 1, repetitions: 3 }, { seed: 2, repetitions: 3, slow: { 2: 1.25 } });
     expect(few).toMatchObject({ findings: 0, suspicious: 1 });
-    expect(few.notes.join(' ')).toMatch(/10 of 10 times have too few samples for any verdict: 7 of each side/);
+    expect(few.notes.join(' ')).toMatch(/10 of 10 times have too few samples for any verdict: 6 of each side/);
   });
 
   test('a machine that is slower as a whole is told and is no finding; code that is slower as a whole is found cell by cell', () => {

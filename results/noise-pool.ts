@@ -35,7 +35,10 @@ export function poolOf(sessions: readonly (readonly Measurement[])[], about: str
   return {
     about,
     device: first[0].device,
-    cells: cells.map(({ measure: { repetition: _, ...measure }, appearance }) => ({ measure, appearance })),
+    cells: cells.map((m) => {
+      const { repetition: _, ...measure } = m.measure;
+      return { measure, appearance: m.appearance };
+    }),
     sessions: sessions.map((all) => {
       const byId = new Map(all.map((m) => [m.id, m]));
       const repetitions = 1 + Math.max(...all.map((m) => m.measure.repetition));
