@@ -140,33 +140,3 @@ export function holm(ps: readonly number[]): number[] {
   });
   return corrected;
 }
-
-/**
- * The two-sided p of Student's t with so many degrees of freedom: the regularised incomplete beta function I_x(ν/2, 1/2) at
- * x = ν / (ν + t²), by its continued fraction (Abramowitz & Stegun 26.5.8, 26.7.1).
- */
-export function studentP(t: number, degrees: number): number {
-  if (!(degrees > 0)) throw new RangeError(`Student's t has more than ${degrees} degrees of freedom`);
-  const x = degrees / (degrees + t * t);
-  return x === 1 ? 1 : incompleteBeta(x, degrees / 2, 0.5);
-}
-
-function incompleteBeta(x: number, a: number, b: number): number {
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) + logGamma(a + b) - logGamma(a) - logGamma(b)) / a;
-  let fraction = 1;
-  for (let k = 200; k > 0; k--) {
-    const half = Math.floor(k / 2);
-    const d = k % 2 === 0 ? (half * (b - half) * x) / ((a + k - 1) * (a + k)) : (-(a + half) * (a + b + half) * x) / ((a + k - 1) * (a + k));
-    fraction = 1 + d / fraction;
-  }
-  return front / fraction;
-}
-
-/** ln Γ(x) for x > 0: Stirling's series after a shift upwards (Abramowitz & Stegun 6.1.41). */
-function logGamma(x: number): number {
-  let shift = 0;
-  for (; x < 15; x++) shift += Math.log(x);
-  const y = 1 / (x * x);
-  return (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + (1 / 12 - (1 / 360 - (1 / 1260 - y / 1680) * y) * y) / x - shift;
-}
