@@ -102,7 +102,7 @@ describe.concurrent('looking around', () => {
     expect(Object.keys(await json<object>(['list', 'tasks']))).toEqual(['tasks']);
   });
 
-  test.each(['list', 'doctor', 'data', 'train', 'sweep', 'report'])('%s --help has an example', async (command) => {
+  test.each(['list', 'doctor', 'data', 'train', 'sweep', 'throughput', 'report'])('%s --help has an example', async (command) => {
     const { code, out, err } = await run([command, '--help']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toContain(`$ recallbench ${command}`);

@@ -1,22 +1,13 @@
 /** What `throughput` prints: what is planned, what things cost, and how times grow. */
 import { exponentOf, linesAlong, placeOf, ratesOf, roofsOf, type Cost, type CostMeasure } from '#results/costs.ts';
-import { flatOptions } from '#results/point.ts';
+import { costTraits, namesOf } from '#results/names.ts';
 import type { Appearance } from '#results/record.ts';
 import { table } from './output.ts';
-import { namesOf } from './plan.ts';
 import { bytes, count, percent, significant } from './quantities.ts';
 
 /** "SSD, chunked seqLen=4096": the label and whichever options are not the same for all of that label. */
 export function costNames(all: readonly { readonly measure: CostMeasure; readonly appearance: Appearance }[]): string[] {
-  const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
-  return namesOf(
-    all.map(({ measure: { workload, options, engine, threads, precision }, appearance }) => {
-      // the label names the model
-      const { model, modelOptions = {}, ...shapes } = options;
-      const traits = Object.entries({ ...flatOptions(modelOptions as object), ...shapes, engine, threads, precision }).filter(([, v]) => v !== undefined);
-      return new Map([['model', model === undefined ? appearance.label : `${appearance.label} ${workload}`], ...traits.map(([k, v]) => [k, text(v)] as const)]);
-    }),
-  );
+  return namesOf(all.map(({ measure, appearance }) => costTraits(measure, appearance)));
 }
 
 /** Milliseconds, with as many digits as tell. */

@@ -16,7 +16,7 @@ export function failure(error: unknown, args: readonly string[], names: readonly
   const stack = error instanceof Error ? error.stack : undefined;
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RecallbenchError) {
-    return { code: error.code, message: message.replace(`${error.code}: `, ''), exitCode: error.code === 'E_ENGINE' ? 3 : 2, stack };
+    return { code: error.code, message: message.replace(`${error.code}: `, ''), exitCode: error.code === 'E_ENGINE' || error.code === 'E_COMPARE' ? 3 : 2, stack };
   }
   if (error instanceof RangeError && /allocation|array length|buffer size/i.test(message)) {
     return { code: 'E_MEMORY', message: `these sizes need more memory than there is (${message}). Choose smaller ones`, exitCode: 2, stack };

@@ -2,7 +2,7 @@
 /**
  * The command line: finds the command, loads it and nothing else, runs it, and turns every ending into an exit code.
  *
- *     0 fine   1 a finding (failed points)   2 wrong usage or config   3 cannot run here   130 stopped by Ctrl-C
+ *     0 fine   1 a finding (failed points, a regression)   2 wrong usage or config   3 cannot run or compare here   130 stopped by Ctrl-C
  */
 import { Command } from 'commander';
 import { packageVersion } from '#core/package-info.ts';
@@ -24,6 +24,8 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandMod
   throughput: { summary: 'measure speed and memory of ops and of whole models', load: () => import('./commands/throughput.ts') },
   claims: { summary: 'published claims, each decided from stores: confirmed, refuted, or what is lacking', load: () => import('./commands/claims.ts') },
   report: { summary: 'draw figures from stores', load: () => import('./commands/report.ts') },
+  compare: { summary: 'whether a candidate is worse than a baseline: exit code 1 when it is', load: () => import('./commands/compare.ts') },
+  baseline: { summary: 'make what was measured the baseline of later comparisons', load: () => import('./commands/baseline.ts') },
 };
 
 async function main(args: readonly string[]): Promise<void> {

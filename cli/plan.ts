@@ -5,7 +5,7 @@ import { finished } from '#harness/launch.ts';
 import { openPoint } from '#harness/open-point.ts';
 import type { PlannedPoint } from '#harness/sweep.ts';
 import { contentId } from '#core/content-id.ts';
-import { flatOptions, type Point } from '#results/point.ts';
+import { namesOf, pointTraits } from '#results/names.ts';
 import type { OutcomeState } from '#results/record.ts';
 import type { Store } from '#results/store.ts';
 
@@ -29,38 +29,12 @@ export interface Standing extends Planned {
 
 const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 
-/** The values of a point that may tell it from others, by key; learning rate and seed apart. */
-function traits(point: Point, slices: readonly Readonly<Record<string, number | string>>[]): Map<string, string> {
-  const all = new Map<string, string>([['model', point.model]]);
-  for (const [key, value] of Object.entries(flatOptions(point.modelOptions))) all.set(`modelOptions.${key}`, text(value));
-  for (const key of new Set(slices.flatMap((s) => Object.keys(s)))) all.set(`test.${key}`, [...new Set(slices.map((s) => s[key]))].join('/'));
-  for (const [key, value] of Object.entries(point)) {
-    if (!['model', 'modelOptions', 'train', 'test', 'lr', 'seed'].includes(key)) all.set(key, text(value));
-  }
-  all.set('train', contentId(point.train));
-  return all;
-}
-
-/** "mamba2 dState=16 dModel=64": the model and whatever else is not the same for all of its neighbours. */
-export function namesOf(all: readonly Map<string, string>[]): string[] {
-  const varies = (key: string, among: readonly Map<string, string>[]) => among.some((t) => t.get(key) !== among[0].get(key));
-  return all.map((own) => {
-    const kin = all.filter((t) => t.get('model') === own.get('model'));
-    const parts = [...own].flatMap(([key, value]) => {
-      if (key === 'model') return [value];
-      if (key === 'train' || !varies(key, kin)) return [];
-      return [`${key.replace(/^(modelOptions|test)\./, '')}=${value}`];
-    });
-    return parts.join(' ');
-  });
-}
-
 /** The points with everything that the command line says about them. */
 export function planOf(points: readonly PlannedPoint[]): Planned[] {
   const opened = points.map(({ point }) => {
     const open = openPoint(point);
     const tokens = point.epochs * open.train.reduce((sum, s) => sum + s.batches * s.batch * s.task.seqLen, 0);
-    return { steps: open.steps, tokens, stateBytes: open.model.stateBytes(open.testLength), traits: traits(point, open.test.map((s) => s.task.slice)) };
+    return { steps: open.steps, tokens, stateBytes: open.model.stateBytes(open.testLength), traits: pointTraits(point, open.test.map((s) => s.task.slice)) };
   });
   const names = namesOf(opened.map((o) => o.traits));
   return points.map(({ id, point }, i) => {

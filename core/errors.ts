@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'E_SIZE' // sizes that do not fit together
   | 'E_OUTPUT' // a path that cannot be written
   | 'E_STORE' // a file that is not a store, or a store of another version
+  | 'E_COMPARE' // stores that cannot be compared: other devices, nothing in common
   | 'E_OP' // an operation that the graph does not know
   | 'E_SHAPE' // operands of a tensor operation that do not fit
   | 'E_ENGINE' // an engine that cannot run here

@@ -4,7 +4,8 @@
  */
 import type { Stream } from './random.ts';
 
-function checked(xs: readonly number[]): readonly number[] {
+/** The sample itself; throws RangeError on an empty one or a value that is not finite. */
+export function checked(xs: readonly number[]): readonly number[] {
   if (xs.length === 0) throw new RangeError('a statistic of an empty sample is not defined');
   for (const x of xs) if (!Number.isFinite(x)) throw new RangeError(`a sample holds finite numbers only, not ${x}`);
   return xs;

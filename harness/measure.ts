@@ -16,6 +16,7 @@ import { SCHEMA_VERSION } from '#results/record.ts';
 import { ending } from './ending.ts';
 import type { MeasureEvent } from './events.ts';
 import { codeVersion, fingerprint } from './fingerprint.ts';
+import { referenceMs } from './machine-speed.ts';
 import { workloads } from './workloads/index.ts';
 import { wave, type OpenWorkload, type Workload } from './workloads/workload.ts';
 
@@ -39,7 +40,7 @@ const FILLER = 2048;
  * Milliseconds of one sample, and of work before the first: a GPU raises its clock only under steady load, and lowers it when it has nothing to
  * do for a moment; a processor needs no more than what its clock can resolve.
  */
-const pace = { device: { sample: 20, warm: 300 }, host: { sample: 4, warm: 50 } };
+const pace = { device: { sample: 20, warm: 300 }, host: { sample: 2, warm: 50 } };
 
 /** The workload of a measure, opened. Errors: E_NAME, E_CONFIG, E_SIZE. */
 export function openMeasure({ workload, options, precision }: Measure): OpenWorkload {
@@ -143,7 +144,7 @@ async function filler(engine: Engine): Promise<{ give: (ms: number) => void; dis
   };
 }
 
-async function sample(engine: Engine, executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'firstMs' | 'latencyMs'>> {
+async function sample(engine: Engine, executable: Executable, { call, inputs }: OpenWorkload, clock: Measurement['clock'], seconds: number): Promise<Pick<Measurement, 'samples' | 'reference' | 'firstMs' | 'latencyMs'>> {
   let calls = 0;
   /** some calls close together, each after `fill` milliseconds of other work for a GPU: wall milliseconds, and those of the call alone where the engine tells them, of each */
   const run = async (together: number, fill?: () => void): Promise<{ wall: number; own: number }> => {
@@ -174,16 +175,22 @@ async function sample(engine: Engine, executable: Executable, { call, inputs }: 
       // what a batch of calls takes the host longer to prepare than the GPU to do
       if (fillers !== undefined) fill = () => fillers.give(Math.min(20, Math.max(0, latencyMs - own) * Math.min(BATCH, together)));
     }
-    const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, retainSamples: true, throws: true });
+    const bench = new Bench({ time: 1000 * seconds, iterations: FEWEST, warmup: false, throws: true });
+    const samples: number[] = [];
+    // of the processor that computes; a GPU has its own clock and steady load
+    const reference: number[] = clock === 'host' ? [referenceMs()] : [];
     bench.add(call, async () => {
       const began = performance.now();
       const { own } = await run(together, fill);
+      samples.push(own);
+      if (clock === 'host') reference.push(referenceMs());
       return { overriddenDuration: own, overriddenIterationCost: performance.now() - began };
     });
     const [task] = await bench.run();
     const { result } = task;
     if (result.state !== 'completed') throw new Error(`the benchmark ended as ${result.state}`);
-    return { samples: (result.latency.samples ?? []).filter((ms) => ms > 0), firstMs: first.wall, latencyMs };
+    // in the order they were taken, which tinybench does not keep
+    return { samples: samples.filter((ms) => ms > 0), ...(reference.length === 0 ? {} : { reference: reference.map((ms) => Number(ms.toPrecision(4))) }), firstMs: first.wall, latencyMs };
   } finally {
     fillers?.dispose();
   }

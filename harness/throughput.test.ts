@@ -80,6 +80,8 @@ describe('a measurement on the WASM engine', () => {
     expect(record.outcome).toEqual({ state: 'done' });
     expect(measurementSchema.parse(record)).toEqual(record);
     expect(record.samples.length).toBeGreaterThanOrEqual(5);
+    // the speed of the processor before, between and after the samples
+    expect(record.reference).toHaveLength(record.samples.length + 1);
     expect(record).toMatchObject({ sweep: 'test', clock: 'host', device: { engine: 'wasm', threads: 2 } });
     expect(record.kernels.length).toBeGreaterThan(0);
     expect(record.work!.bytes).toBeGreaterThan(0);

@@ -102,6 +102,8 @@ export function madeUpRecord(given: MadeUp): RunRecord {
 export interface MadeUpMeasurement {
   measure: MeasureInput;
   samples: number[];
+  /** of the reference loop; none when left out */
+  reference?: number[];
   appearance?: Partial<Appearance>;
   adapter?: string;
   state?: OutcomeState;
@@ -125,6 +127,7 @@ export function madeUpMeasurement(given: MadeUpMeasurement): Measurement {
     outcome: { state: given.state ?? 'done', ...(given.reason === undefined ? {} : { reason: given.reason }) },
     appearance: { label: measure.workload, order: 0, color: '#4c72b0', marker: 'circle', ...given.appearance },
     samples: given.samples,
+    ...(given.reference === undefined ? {} : { reference: given.reference }),
     clock: given.clock ?? 'host',
     firstMs: 100,
     latencyMs: given.samples[0] ?? null,

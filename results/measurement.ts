@@ -43,8 +43,10 @@ export const measurementSchema = z.strictObject({
   sweep: z.string().optional(),
   outcome: z.strictObject({ state: z.enum(outcomes), reason: z.string().optional() }),
   appearance: appearanceSchema,
-  /** milliseconds of one call; each sample is the mean over calls that followed one another closely. Empty unless done */
+  /** milliseconds of one call; each sample is the mean over calls that followed one another closely, in the order taken. Empty unless done */
   samples: z.array(z.number().positive()),
+  /** milliseconds of a fixed loop in plain JavaScript, run before, between and after the samples: how fast the processor was, whatever code is measured. Absent with a device's clock */
+  reference: z.array(z.number().positive()).optional(),
   /** device: an accelerator's own clock; host: that of the processor */
   clock: z.enum(['device', 'host']),
   /** the first call: capture, compilation, first touch of memory */

@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { RecallbenchError } from '#core/errors.ts';
 import { FileSlice } from './file-slice.ts';
 import { makeFolder } from './folder.ts';
+import { deviceKey } from './device-match.ts';
 import { formatLine, isMeasurement, readBytes, readLine, type StoredRecord } from './line.ts';
 import type { Measurement } from './measurement.ts';
 import { appendLine, exists, linesOf, notWritable, openLines } from './store-file.ts';
@@ -81,13 +82,18 @@ export function openStore(path: string): Store {
   };
 }
 
+export interface ReadOptions {
+  /** keep a record of each device for an id, where there are several, instead of one an id */
+  readonly perDevice?: boolean;
+}
+
 /**
  * Reads several stores as one: files, and folders, of which every `*.jsonl` inside is read, in folders in it too. Throws E_STORE
  * when a path does not exist, a named file is no store, or a folder has no `.jsonl` file; a foreign `.jsonl` file
  * inside a folder is a problem and is passed over.
  */
-export function readStores(paths: readonly string[]): Contents {
-  const records = new Records();
+export function readStores(paths: readonly string[], { perDevice = false }: ReadOptions = {}): Contents {
+  const records = new Records(perDevice);
   const problems: Problem[] = [];
   for (const path of new Set(paths.flatMap(storesAt))) {
     try {
@@ -125,8 +131,8 @@ export function checkWritable(path: string): void {
 }
 
 /**
- * Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. Where `apart` says so, two
- * finished ones of an id are two and not one twice.
+ * Records by id; a finished one beats one that is not, and among equals the latest wins, in whatever order they come. Where `apart` says so, two of
+ * an id are two and not one twice.
  */
 class ById<R extends StoredRecord> {
   readonly #byId = new Map<string, readonly R[]>();
@@ -140,7 +146,7 @@ class ById<R extends StoredRecord> {
 
   add(record: R): void {
     const found = this.#byId.get(record.id) ?? [];
-    const stay = found.filter((other) => isDone(record) && isDone(other) && this.#apart(record, other));
+    const stay = found.filter((other) => this.#apart(record, other));
     if (found.length > stay.length) this.repeated.push(record.id);
     if (found.some((other) => !stay.includes(other) && !beats(record, other))) return;
     this.#byId.set(record.id, [...stay, record]);
@@ -157,10 +163,15 @@ class ById<R extends StoredRecord> {
 }
 
 class Records {
-  /** what a model learns does not depend on the device */
-  readonly runs = new ById<RunRecord>(() => false);
-  /** what it costs does */
-  readonly measurements = new ById<Measurement>((a, b) => a.device.adapter !== b.device.adapter);
+  readonly runs: ById<RunRecord>;
+  readonly measurements: ById<Measurement>;
+
+  constructor(perDevice = false) {
+    const otherDevice = (a: StoredRecord, b: StoredRecord) => deviceKey(a.device) !== deviceKey(b.device);
+    // what a model learns does not depend on the device; what it costs does
+    this.runs = new ById<RunRecord>(perDevice ? otherDevice : () => false);
+    this.measurements = new ById<Measurement>(perDevice ? otherDevice : (a, b) => isDone(a) && isDone(b) && a.device.adapter !== b.device.adapter);
+  }
 
   add(record: StoredRecord): void {
     if (isMeasurement(record)) this.measurements.add(record);
