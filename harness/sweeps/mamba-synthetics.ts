@@ -25,14 +25,15 @@ export const selectiveCopying = {
 /** The same question in minutes on two cores: does the mixer choose by content? S4D in Mamba's own block differs from it in nothing else. */
 export const selectiveCopyingSmall = {
   name: 'selective-copying-small' as const,
-  summary: 'selective copying of 8 tokens among 128, in minutes on two cores: Mamba-1 and Mamba-2 against S4D in the same block',
+  summary: 'selective copying of 8 tokens among 128, in minutes on two cores: Mamba-1 and Mamba-2 against S4D in the same block and in its own',
   figures: ['learning-curves', 'recall-vs-state', 'accuracy-by-slice'],
   base: { ...protocol, schedule: 'cosine', task: 'selective-copying', dModel: 64, batch: 64, lr: 3e-3, train: [segment({ seqLen: 128, toCopy: 8 }, 64 * 3000)], test: [segment({ seqLen: 128, toCopy: 8 }, 500)], evalEvery: 250, earlyStop: 0.99 },
   axes: [[
     { model: 'mamba1', modelOptions: { dState: 16 } },
     { model: 'mamba2', modelOptions: { dState: 64 } },
-    // as much state as Mamba-1 has
+    // as much state as Mamba-1 has; and S4D as it was published
     { model: 's4d', modelOptions: { dState: 16, block: 'mamba' } },
+    { model: 's4d', modelOptions: { block: 's4' } },
   ]],
 } satisfies SweepInput;
 
