@@ -4,9 +4,10 @@
  */
 import { canonicalJson } from '#core/content-id.ts';
 import { RecallbenchError, unknownName } from '#core/errors.ts';
+import { greatest } from '#core/statistics.ts';
 import { cellsOf, type Cell, type Slice } from '#results/query.ts';
 import { accuracyAxis, accuracyLabel, failedRuns, markOf, sizesOf } from './accuracy-mark.ts';
-import { captionOf, notesOf, whyFailed } from './caption.ts';
+import { captionOf, list, notesOf, whyFailed } from './caption.ts';
 import { bound } from './cost-figure.ts';
 import { crowdSentence, lines } from './crowd.ts';
 import type { Axis, FigureKind, Mark, Panel, Series } from './figure.ts';
@@ -63,7 +64,7 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
       panels,
       caption: [
         `${accuracyLabel(options.slice)} on ${describeMixtures(mixtures)}; at each value the mean over all else that the test varies.`,
-        ...(trained ? ['Right of the dotted line is beyond everything in training.'] : []),
+        ...(trained ? ['Right of the dotted line is beyond everything in training.', ...new Set(panels.flatMap(extrapolation))] : []),
         ...crowdSentence(mixtures.map((mixture) => mixture.cells)),
         ...Object.values(captionOf(all)),
       ],
@@ -130,4 +131,29 @@ function limitOfTraining(cells: readonly Cell[], key: string, values: readonly V
     marks: [0, 1].map((y) => ({ x, y, facts: { trained: `${key} up to ${formatNumber(x)}` } })),
     failed: [],
   }));
+}
+
+/** What counts as holding beyond training: table 2 of the Mamba paper has nothing between "fails" and more than this. */
+const HOLDS = 0.95;
+
+/** Whose accuracy holds at the greatest value, beyond training, and whose does not. */
+function extrapolation({ x: axis, series }: Panel): string[] {
+  const limits = series.filter((each) => each.name === TRAINED);
+  if (limits.length !== 1) return [];
+  const limit = limits[0].marks[0].x;
+  const models = series.filter((each) => each.name !== TRAINED && each.marks.length > 0);
+  const farthest = greatest(models.flatMap(({ marks }) => marks.map((mark) => mark.x)));
+  const at = (marks: readonly Mark[], where: number) => {
+    const there = marks.filter((mark) => mark.x === where).map((mark) => mark.y);
+    return there.length === 0 ? undefined : greatest(there);
+  };
+  const tested = models.flatMap(({ name, marks }) => {
+    const accuracy = at(marks, farthest);
+    return accuracy === undefined ? [] : [{ name, accuracy, within: at(marks, limit) }];
+  });
+  const holding = tested.filter(({ accuracy }) => accuracy >= HOLDS).map(({ name }) => name);
+  const failing = tested.filter(({ accuracy }) => accuracy < HOLDS).map(({ name, accuracy, within }) => `${name} (${accuracy.toFixed(2)}${within === undefined ? '' : `, from ${within.toFixed(2)} at ${formatNumber(limit)}`})`);
+  const kept = holding.length === 0 ? 'none' : list(holding);
+  const lost = failing.length === 0 ? '' : `${holding.length === 0 ? ': ' : ', not by '}${list(failing)}`;
+  return [`${axis.label}: trained to ${formatNumber(limit)}; at ${formatNumber(farthest)} an accuracy of ${HOLDS} is kept by ${kept}${lost}.`];
 }
