@@ -63,10 +63,10 @@ const records = (path: string) => lines(path).map((l) => recordSchema.parse(JSON
 const tinyTask = { seqLen: 16, pairs: 2, vocabSize: 32 };
 const tiny = ['--task', 'mqar', '--d-model', '16', ...Object.entries(tinyTask).flatMap(([k, v]) => ['-t', `${k}=${v}`])];
 
-/** A sweep file of attention at some learning rates. */
-function sweepFile(dir: string, steps: number, lr: readonly number[]): string {
+/** A sweep file of one model at some learning rates. */
+function sweepFile(dir: string, steps: number, lr: readonly number[], model = 'attention'): string {
   const path = join(dir, 'tiny.json');
-  const base = { task: 'mqar', model: 'attention', positions: true, dModel: 16, batch: 32, train: [{ options: tinyTask, examples: 32 * steps }], test: [{ options: tinyTask, examples: 64 }] };
+  const base = { task: 'mqar', model, positions: true, dModel: 16, batch: 32, train: [{ options: tinyTask, examples: 32 * steps }], test: [{ options: tinyTask, examples: 64 }] };
   writeFileSync(path, JSON.stringify({ name: 'tiny', base, axes: [{ lr }] }));
   return path;
 }
@@ -134,10 +134,11 @@ describe.concurrent('looking around', () => {
     const gpu = engines.find((e) => e.name === 'webgpu')!;
     if (!gpu.ok) context.skip();
     expect(gpu.devices!.adapters[0]).toMatchObject({ features: expect.any(Array), limits: { maxBufferSize: expect.any(Number) } });
-    const record = await json<RunRecord>(['train', ...tiny, '--model', 'attention', '--steps', '4', '--batch', '4', '--test-examples', '8', '--engine', 'webgpu', '--gpu-validate']);
+    // a mixer of few kernels: a software adapter compiles slowly
+    const record = await json<RunRecord>(['train', ...tiny, '--model', 'gated-conv', '--steps', '4', '--batch', '4', '--test-examples', '8', '--engine', 'webgpu', '--gpu-validate']);
     expect(record).toMatchObject({ outcome: { state: 'done' }, device: { engine: 'webgpu', precision: 'fp32' } });
     const dir = folder();
-    await json(['sweep', sweepFile(dir, 3, [1e-3, 1e-2]), '--engine', 'webgpu', '--out', join(dir, 'gpu.jsonl')], dir);
+    await json(['sweep', sweepFile(dir, 3, [1e-3, 1e-2], 'gated-conv'), '--engine', 'webgpu', '--out', join(dir, 'gpu.jsonl')], dir);
     expect(records(join(dir, 'gpu.jsonl')).map((r) => r.outcome.state)).toEqual(['done', 'done']);
   });
 
