@@ -77,6 +77,11 @@ export class Runtime {
     }
   }
 
+  /** Where address 0 stands for no operand: what the module was compiled with, and nothing that is ever written. */
+  belowControl(): Int32Array {
+    return new Int32Array(this.memory.buffer, 0, CONTROL_OFFSET / 4);
+  }
+
   hasKernel(name: string): boolean {
     return typeof this.#instance.exports[name] === 'function';
   }

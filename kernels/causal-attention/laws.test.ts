@@ -59,6 +59,15 @@ const spoilt = data.map(({ shape, data: x }) => ({ shape, data: x.map((value, i)
 const early = (y: Float32Array): Float32Array[] => [0, 1].map((b) => y.slice(b * 130 * 8, (b * 130 + cut) * 8));
 const large = data.map(({ shape, data: x }, i) => ({ shape, data: i === 2 ? x : x.map((value) => Math.fround(30 * value)) }));
 
+test('without a backward pass the log-sum-exp is written nowhere, in WASM', async () => {
+  const engine = await openWasm({ threads: 2, poison: true });
+  const [q, k, v] = [1, 2, 3].map((seed) => gaussian(seed, 3, 70, 2, 4));
+  const executable = engine.compile({ state: {}, functions: { f: (t) => ({ outputs: { y: causalAttention(t['q'], t['k'], t['v']) } }) } });
+  const { y } = await executable.run('f', hostTensors([q, k, v])).read();
+  expect(rmsRatio(y.data, oracle.attention(q, k, v).y.data)).toBeLessThan(2e-5);
+  await engine.close();
+});
+
 describe('causal attention as WGSL', () => {
   beforeEach((context) => {
     if (gpus.length === 0) context.skip('no WebGPU adapter');

@@ -101,10 +101,13 @@ function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: 
         const p = v128.load(s);
         v128.store(s, f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING)))));
       }
-      let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
-      for (let t = i; t < min(nq, i + 4); t++) {
-        store<f32>(logSumExp + (<usize>t << 2), f32x4.extract_lane(lse, 0));
-        lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
+      // only a backward pass reads it
+      if (logSumExp != 0) {
+        let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
+        for (let t = i; t < min(nq, i + 4); t++) {
+          store<f32>(logSumExp + (<usize>t << 2), f32x4.extract_lane(lse, 0));
+          lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
+        }
       }
     } else {
       v128.store(most + at, m);
@@ -127,7 +130,7 @@ function scaleRows(rows: i32, n: i32, x: usize, step: usize, factors: usize): vo
   }
 }
 
-/** y and logSumExp of 64 queries of one head. Args: q k v y logSumExp | L H K P c; tasks B·H·⌈L/64⌉, the longest first. */
+/** y and logSumExp of 64 queries of one head. Args: q k v y logSumExp (0: nobody reads it) | L H K P c; tasks B·H·⌈L/64⌉, the longest first. */
 export function causal_attention_forward(args: usize, task: i32, scratch: usize): void {
   const L = arg(args, 5);
   const H = arg(args, 6);
@@ -147,6 +150,9 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
   const v = <usize>arg(args, 2) + vHead;
   const y = <usize>arg(args, 3) + vHead + <usize>i0 * vStep;
 
+  const given = <usize>arg(args, 4);
+  const logSumExp = given == 0 ? 0 : given + (<usize>(head * L + i0) << 2);
+
   const tile = scratch;
   const most = tile + TILE;
   const total = most + LINE;
@@ -160,7 +166,7 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
     const nk = min(BLOCK, L - j0);
     const diagonal = j0 == i0;
     scores(nk, nq, K, c, k + <usize>j0 * kStep, kStep, queries, tile, 0, diagonal);
-    soften(nk, nq, tile, most, total, beta, j0 == 0, diagonal, <usize>arg(args, 4) + (<usize>(head * L + i0) << 2));
+    soften(nk, nq, tile, most, total, beta, j0 == 0, diagonal, logSumExp);
     if (j0 > 0) scaleRows(nq, P, y, vStep, beta);
     right.open(nk, P, v + <usize>j0 * vStep, vStep, values);
     overKeys(nk, nq, P, 1, tile, right, y, vStep, j0 > 0, diagonal, spare);
