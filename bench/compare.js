@@ -32,7 +32,7 @@ const { values } = parseArgs({
 if (values.collect !== undefined) {
   const pool = poolOf(values.collect.split(',').map((path) => readStores([path]).measurements), values.about);
   // one line a repetition
-  writeFileSync(values.pool, `${JSON.stringify({ ...pool, sessions: [] }).replace(/"sessions":\[\]\}$/, '')}"sessions":[\n${pool.sessions.map((s) => `[${s.map((r) => JSON.stringify(r)).join(',\n')}]`).join(',\n')}\n]}\n`);
+  writeFileSync(values.pool, `${JSON.stringify({ ...pool, commands: [] }).replace(/"commands":\[\]\}$/, '')}"commands":[\n${pool.commands.map((s) => `[${s.map((r) => JSON.stringify(r)).join(',\n')}]`).join(',\n')}\n]}\n`);
   process.exit(0);
 }
 

@@ -14,9 +14,9 @@ const REPORTS = 40;
 test('the pool is real: 40 cells and three roofs, many commands, and times that scatter', () => {
   expect(simulation.cells).toHaveLength(40);
   expect(pool.cells).toHaveLength(43);
-  expect(pool.sessions.length * pool.sessions[0].length).toBeGreaterThanOrEqual(40);
-  for (const session of pool.sessions) for (const repetition of session) expect(repetition).toHaveLength(43);
-  expect(new Set(pool.sessions.flat(2).map(([ms]) => ms)).size).toBeGreaterThan(2000);
+  expect(pool.commands.length * pool.commands[0].length).toBeGreaterThanOrEqual(40);
+  for (const command of pool.commands) for (const repetition of command) expect(repetition).toHaveLength(43);
+  expect(new Set(pool.commands.flat(2).map(([ms]) => ms)).size).toBeGreaterThan(2000);
 });
 
 test('the same code twice: at most 1 false alarm in 40 reports', () => {
@@ -43,7 +43,7 @@ test('one cell slower by 25 %: found in 36 of 40 reports at least; by 10 %: in m
 test('a pool keeps what a comparison takes of a repetition, and the sides of a report share no command', () => {
   const m = (repetition: number, ms: number) => madeUpMeasurement({ measure: { workload: 'ssd', engine: 'wasm', threads: 1, repetition }, samples: [ms, ms, 9, 9], reference: [0.5, 0.5, 3, 3, 3] });
   const made = poolOf([[m(0, 1), m(1, 2)], [m(0, 3), m(1, 4)]], 'made up');
-  expect(made.sessions).toEqual([[[[1, expect.closeTo(0.9086, 3)]], [[2, expect.closeTo(0.9086, 3)]]], [[[3, expect.closeTo(0.9086, 3)]], [[4, expect.closeTo(0.9086, 3)]]]]);
+  expect(made.commands).toEqual([[[[1, expect.closeTo(0.9086, 3)]], [[2, expect.closeTo(0.9086, 3)]]], [[[3, expect.closeTo(0.9086, 3)]], [[4, expect.closeTo(0.9086, 3)]]]]);
   const small = new Simulation(parsePool(JSON.stringify(made)), 2);
   for (let i = 0; i < 20; i++) {
     const { baseline, candidate } = small.report(rng(i), { cell: 0, factor: 10 });

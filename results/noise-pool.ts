@@ -16,10 +16,10 @@ const poolSchema = z.strictObject({
   /** what was measured, in the order of measuring */
   cells: z.array(z.strictObject({ measure: measureSchema.omit({ repetition: true }), appearance: appearanceSchema })),
   /**
-   * Commands of some repetitions each: [session][repetition][cell] is the time of a call and of the reference loop beside it in
+   * Commands of some repetitions each: [command][repetition][cell] is the time of a call and of the reference loop beside it in
    * milliseconds, each the geometric mean of the faster half of its samples, which is what a comparison takes of a repetition.
    */
-  sessions: z.array(z.array(z.array(z.tuple([z.number().positive(), z.number().positive()])))),
+  commands: z.array(z.array(z.array(z.tuple([z.number().positive(), z.number().positive()])))),
 });
 export type NoisePool = z.output<typeof poolSchema>;
 
@@ -28,8 +28,8 @@ export function parsePool(text: string): NoisePool {
 }
 
 /** A pool of the measurements of some commands; cells that not every repetition has are left out. */
-export function poolOf(sessions: readonly (readonly Measurement[])[], about: string): NoisePool {
-  const [first] = sessions;
+export function poolOf(commands: readonly (readonly Measurement[])[], about: string): NoisePool {
+  const [first] = commands;
   const cells = first.filter((m) => m.measure.repetition === 0);
   const four = (logarithm: number) => Number(Math.exp(logarithm).toPrecision(4));
   return {
@@ -39,7 +39,7 @@ export function poolOf(sessions: readonly (readonly Measurement[])[], about: str
       const { repetition: _, ...measure } = m.measure;
       return { measure, appearance: m.appearance };
     }),
-    sessions: sessions.map((all) => {
+    commands: commands.map((all) => {
       const byId = new Map(all.map((m) => [m.id, m]));
       const repetitions = 1 + Math.max(...all.map((m) => m.measure.repetition));
       return Array.from({ length: repetitions }, (_, repetition) =>
@@ -60,10 +60,10 @@ export class Simulation {
 
   /** `samples` of each side; each command gives all its repetitions. */
   constructor(pool: NoisePool, samples = 10) {
-    const each = pool.sessions[0].length;
+    const each = pool.commands[0].length;
     this.#pool = pool;
     this.#perSide = Math.ceil(samples / each);
-    if (2 * this.#perSide > pool.sessions.length) throw new RangeError(`a report of ${samples} samples takes ${2 * this.#perSide} commands of ${each} repetitions, and the pool has ${pool.sessions.length}`);
+    if (2 * this.#perSide > pool.commands.length) throw new RangeError(`a report of ${samples} samples takes ${2 * this.#perSide} commands of ${each} repetitions, and the pool has ${pool.commands.length}`);
     const time = '2026-01-01T00:00:00.000Z';
     this.#templates = Array.from({ length: samples }, (_, repetition) =>
       pool.cells.map(({ measure, appearance }): Measurement => {
@@ -87,10 +87,10 @@ export class Simulation {
    * slower by a factor.
    */
   report(stream: Stream, slow?: { readonly cell: number; readonly factor: number }): { baseline: Held; candidate: Held } {
-    const left = this.#pool.sessions.map((_, i) => i);
+    const left = this.#pool.commands.map((_, i) => i);
     const draw = () => left.splice(stream.below(left.length), 1)[0];
     const side = (factor: (cell: number) => number): Held => {
-      const repetitions = Array.from({ length: this.#perSide }, draw).flatMap((s) => this.#pool.sessions[s]);
+      const repetitions = Array.from({ length: this.#perSide }, draw).flatMap((s) => this.#pool.commands[s]);
       return { records: [], measurements: this.#templates.flatMap((templates, r) => templates.map((m, cell) => ({ ...m, samples: [repetitions[r][cell][0] * factor(cell)], reference: [repetitions[r][cell][1]] }))) };
     };
     return { baseline: side(() => 1), candidate: side((cell) => (cell === slow?.cell ? slow.factor : 1)) };

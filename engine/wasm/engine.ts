@@ -116,9 +116,10 @@ class WasmExecutable implements Executable {
     for (const [k, t] of Object.entries(inputs)) this.#view(compiled.inputs.get(k)!).set(t.data);
     if (this.#options.poison === true) new Float32Array(this.#runtime.memory.buffer, ARENA_BASE, this.#arenaBytes / 4).fill(NaN);
     const began = performance.now();
-    const below = this.#options.poison === true ? this.#runtime.belowControl().slice() : undefined;
+    const below = this.#options.poison === true ? this.#runtime.belowControl() : undefined;
+    const before = below?.slice();
     compiled.run();
-    if (below !== undefined && !below.every((word, i) => word === this.#runtime.belowControl()[i])) throw new RecallbenchError('E_RUN', `a kernel of "${name}" wrote to address 0, where outputs that nobody reads are said to be`);
+    if (below !== undefined && !below.every((word, i) => word === before![i])) throw new RecallbenchError('E_RUN', `a kernel of "${name}" wrote to address 0, where outputs that nobody reads are said to be`);
     const milliseconds = performance.now() - began;
     const outputs: HostTensors = {};
     for (const [k, r] of compiled.outputs) outputs[k] = { shape: r.shape, data: this.#view(r).slice() };
