@@ -1,9 +1,10 @@
 /** One cost in full: its repetitions, what was launched, how to measure it again, its configuration and where it was measured. */
+import { greatest, least, median } from '#core/statistics.ts';
 import type { Measurement } from '#results/measurement.ts';
 import { formatBytes, formatNumber } from '../../ticks.ts';
 import { measureRecipe } from '../command.ts';
 import type { CostRow } from '../payload.ts';
-import { el, facts } from './dom.ts';
+import { el, facts, plainTable } from './dom.ts';
 import { configParts, environmentParts, outcomeNote, recipeParts } from './run-detail.ts';
 import { count, milliseconds, percent } from './words.ts';
 
@@ -35,27 +36,14 @@ export function costDetail(cost: CostRow, measurements: readonly Measurement[]):
     ]),
     ...last.notes.map((note) => el('p', { class: 'caption note' }, note)),
     el('h3', {}, 'Repetitions'),
-    el(
-      'div',
-      { class: 'wide' },
-      el(
-        'table',
-        { class: 'plain-table' },
-        el('thead', {}, el('tr', {}, ...['Repetition', 'Outcome', 'Samples', 'Median', 'Least', 'Most'].map((name, i) => el('th', { scope: 'col', class: i === 1 ? undefined : 'number' }, name)))),
-        el(
-          'tbody',
-          {},
-          ...measurements.map(({ measure: { repetition }, outcome, samples }) => {
-            const sorted = samples.toSorted((a, b) => a - b);
-            const middle = (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
-            const times = sorted.length === 0 ? ['', '', ''] : [middle, sorted[0], sorted.at(-1)!].map(milliseconds);
-            return el('tr', {}, ...[String(repetition), outcome.state, formatNumber(samples.length), ...times].map((text, i) => el('td', { class: i === 1 ? undefined : 'number' }, text)));
-          }),
-        ),
-      ),
-    ),
+    el('div', { class: 'wide' }, plainTable(['Repetition', 'Outcome', 'Samples', 'Median', 'Least', 'Most'], measurements.map(repetitionRow), (column) => column !== 1)),
     ...recipeParts(measureRecipe(measure, cost.repetitions, cost.id)),
     ...configParts('Configuration', measure),
     ...environmentParts(last.device, last.code, last.startedAt, last.finishedAt),
   ];
+}
+
+function repetitionRow({ measure, outcome, samples }: Measurement): string[] {
+  const times = samples.length === 0 ? ['', '', ''] : [median(samples), least(samples), greatest(samples)].map(milliseconds);
+  return [String(measure.repetition), outcome.state, formatNumber(samples.length), ...times];
 }

@@ -62,3 +62,14 @@ export function saveButton(words: string, name: string, type: string, text: () =
 export function facts(rows: readonly (readonly [name: string, value: string | Node | undefined])[]): HTMLDListElement {
   return el('dl', { class: 'facts' }, ...rows.flatMap(([name, value]) => (value === undefined ? [] : [el('div', {}, el('dt', {}, name), el('dd', {}, value))])));
 }
+
+/** A table of texts under heads; columns of numbers, by their place, are set to the right. */
+export function plainTable(head: readonly string[], rows: readonly (readonly string[])[], isNumber: (column: number) => boolean = () => false): HTMLTableElement {
+  const cells = (row: readonly string[], cell: (text: string, attributes: Attributes) => HTMLElement) => el('tr', {}, ...row.map((text, i) => cell(text, { class: isNumber(i) ? 'number' : undefined })));
+  return el(
+    'table',
+    { class: 'plain-table' },
+    el('thead', {}, cells(head, (text, attributes) => el('th', { scope: 'col', ...attributes }, text))),
+    el('tbody', {}, ...rows.map((row) => cells(row, (text, attributes) => el('td', attributes, text)))),
+  );
+}

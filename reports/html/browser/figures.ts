@@ -2,7 +2,7 @@
 import { drawCsv } from '../../csv.ts';
 import type { Figure } from '../../figure.ts';
 import { onTheme, setPrinting } from './colors.ts';
-import { el, saveButton } from './dom.ts';
+import { el, plainTable, saveButton } from './dom.ts';
 import { Drawing } from './drawing.ts';
 import { exact, factInWords } from './tip.ts';
 
@@ -93,18 +93,13 @@ function numbersOf(figure: Figure): HTMLTableElement {
   );
   const titled = figure.panels.some((panel) => panel.title !== '');
   const head = [...(titled ? ['Panel'] : []), 'Series', 'Against', 'x', 'Measure', 'y', 'Range', 'Facts'];
-  return el(
-    'table',
-    { class: 'plain-table' },
-    el('thead', {}, el('tr', {}, ...head.map((words) => el('th', { scope: 'col' }, words)))),
-    el(
-      'tbody',
-      {},
-      ...rows.slice(0, ROWS).map(({ panel, series, x, y, range, facts }) => {
-        const words = Object.entries(facts).filter(([key]) => key !== 'kernels').map(([key, value]) => `${key} ${factInWords(key, value)}`);
-        return el('tr', {}, ...[...(titled ? [panel.title] : []), series, panel.x.label, exact(x, panel.x), panel.y.label, y, range, words.join(', ')].map((text) => el('td', {}, text)));
-      }),
-      ...(rows.length > ROWS ? [el('tr', {}, el('td', { colspan: head.length }, `and ${(rows.length - ROWS).toLocaleString('en')} more, in the CSV`))] : []),
-    ),
+  const table = plainTable(
+    head,
+    rows.slice(0, ROWS).map(({ panel, series, x, y, range, facts }) => {
+      const words = Object.entries(facts).filter(([key]) => key !== 'kernels').map(([key, value]) => `${key} ${factInWords(key, value)}`);
+      return [...(titled ? [panel.title] : []), series, panel.x.label, exact(x, panel.x), panel.y.label, y, range, words.join(', ')];
+    }),
   );
+  if (rows.length > ROWS) table.tBodies[0].append(el('tr', {}, el('td', { colspan: head.length }, `and ${(rows.length - ROWS).toLocaleString('en')} more, in the CSV`)));
+  return table;
 }

@@ -5,7 +5,7 @@ import { formatBytes, formatNumber } from '../../ticks.ts';
 import { recipeOf, type Recipe } from '../command.ts';
 import type { Curve, CurvePoint } from '../curves.ts';
 import type { Run } from '../packed-runs.ts';
-import { copyButton, el, facts, saveButton } from './dom.ts';
+import { copyButton, el, facts, plainTable, saveButton } from './dom.ts';
 import { place } from './figures.ts';
 import { count, duration, loss, moment, percent, rate } from './words.ts';
 
@@ -107,16 +107,7 @@ function slicesTable(test: Evaluation | undefined, validation: Evaluation | unde
   const head = ['Split', 'Slice', 'Accuracy %', ...(whole ? ['Whole %'] : []), 'Loss', 'Examples', 'Scored'];
   return [
     el('h3', {}, 'Slices of the test'),
-    el(
-      'div',
-      { class: 'wide' },
-      el(
-        'table',
-        { class: 'plain-table' },
-        el('thead', {}, el('tr', {}, ...head.map((name, i) => el('th', { scope: 'col', class: i < 2 ? undefined : 'number' }, name)))),
-        el('tbody', {}, ...rows.map((cells) => el('tr', {}, ...cells.map((text, i) => el('td', { class: i < 2 ? undefined : 'number' }, text))))),
-      ),
-    ),
+    el('div', { class: 'wide' }, plainTable(head, rows, (column) => column > 1)),
   ];
 }
 
