@@ -1,5 +1,9 @@
 /** Where words go: results to stdout, everything about the way there to stderr. */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Table from 'cli-table3';
+import { RecallbenchError } from '#core/errors.ts';
+import { makeFolder } from '#results/folder.ts';
 
 /** A result, on stdout. */
 export function print(text: string): void {
@@ -14,6 +18,17 @@ export function printJson(value: unknown): void {
 /** A remark, on stderr. */
 export function remark(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** A result as a file, with the folders above it; `append` goes on with one that is there. Throws E_OUTPUT. */
+export function writeText(path: string, text: string, append = false): void {
+  try {
+    makeFolder(dirname(path));
+    if (append) appendFileSync(path, text);
+    else writeFileSync(path, text);
+  } catch (error) {
+    throw new RecallbenchError('E_OUTPUT', `cannot write ${path}: ${(error as Error).message}. Check the permissions and the space left, or write elsewhere`, { cause: error });
+  }
 }
 
 /** A table of rows under heads; columns that hold numbers in every row are set to the right. */

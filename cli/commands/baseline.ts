@@ -1,5 +1,4 @@
 /** `baseline update`: makes what was measured the measure of what comes. */
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { RecallbenchError, unknownName } from '#core/errors.ts';
 import { print, printJson } from '../output.ts';
@@ -13,9 +12,8 @@ interface Flags {
 
 async function baseline(action: string, flags: Flags): Promise<void> {
   if (action !== 'update') throw new RecallbenchError('E_NAME', unknownName('action', action, ['update']));
-  const { updateBaseline } = await import('#results/baseline.ts');
-  if (flags.from === undefined && !existsSync('runs')) throw new RecallbenchError('E_STORE', 'there is no folder "runs" here. Make one with "recallbench sweep quick", or name stores with --from.');
-  const updated = updateBaseline(flags.from ?? ['runs'], flags.to);
+  const [{ updateBaseline }, { givenStores }] = await Promise.all([import('#results/baseline.ts'), import('../stores.ts')]);
+  const updated = updateBaseline(givenStores(flags.from), flags.to);
   if (flags.json) return printJson({ baseline: flags.to, ...updated });
   const { added, replaced, unchanged, kept, dropped } = updated;
   print(`${flags.to}: ${added} records added, ${replaced} replaced, ${unchanged} unchanged, ${kept} kept from before${dropped === 0 ? '' : `, ${dropped} older repetitions dropped`}.`);

@@ -1,10 +1,7 @@
 /** `claims`: published claims, decided from stores. */
-import { writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import { RecallbenchError } from '#core/errors.ts';
 import type { Decision } from '#reports/claims/decide.ts';
-import { print, printJson, remark, table } from '../output.ts';
+import { print, printJson, remark, table, writeText } from '../output.ts';
 import { list } from '../values.ts';
 
 interface Flags {
@@ -31,24 +28,16 @@ function widths(): readonly [claim: number, where: number, measured: number, evi
 }
 
 async function claims({ from, markdown, json }: Flags): Promise<void> {
-  const [{ readGiven }, { decideClaims }, { measuredText, placeName, verdictNames }, { byClaim, claimsMarkdown }, { counts }, { makeFolder }] = await Promise.all([
+  const [{ readGiven }, { decideClaims }, { measuredText, placeName, verdictNames }, { byClaim, claimsMarkdown }, { counts }] = await Promise.all([
     import('../stores.ts'),
     import('#reports/claims/index.ts'),
     import('#reports/claims/claim.ts'),
     import('#reports/claims/markdown.ts'),
     import('#reports/claims/decide.ts'),
-    import('#results/folder.ts'),
   ]);
   const { records, measurements, problems } = readGiven(from);
   const decisions = decideClaims({ records, measurements });
-  if (markdown !== undefined) {
-    try {
-      makeFolder(dirname(markdown));
-      writeFileSync(markdown, claimsMarkdown(decisions));
-    } catch (error) {
-      throw new RecallbenchError('E_OUTPUT', `cannot write ${markdown}: ${(error as Error).message}. Check the permissions and the space left, or name another file with --markdown`, { cause: error });
-    }
-  }
+  if (markdown !== undefined) writeText(markdown, claimsMarkdown(decisions));
   if (json) {
     const told = byClaim(decisions).map(([{ name, statement, source, criterion, needs }, own]) => ({ name, statement, source, criterion, needs, verdicts: own.map(({ place, verdict }) => ({ ...(place === undefined ? {} : { place }), ...verdict })) }));
     return printJson({ claims: told, ...(markdown === undefined ? {} : { written: markdown }), records: records.length, measurements: measurements.length, problems });
@@ -81,7 +70,7 @@ at the learning rate chosen on validation, or from medians of times. A refuted c
 
 Examples:
   $ recallbench claims
-  $ recallbench claims --from results/published,results/published/h200 --markdown claims.md
+  $ recallbench claims --from results/published --markdown claims.md
   $ recallbench claims --from runs/quick.jsonl --json | jq '.claims[] | {name, verdicts}'`,
     );
 }

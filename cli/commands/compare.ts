@@ -1,11 +1,10 @@
 /** `compare`: whether the candidate is worse than the baseline, for people and for continuous integration. */
-import { appendFileSync, existsSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Comparison, Rules } from '#results/comparison.ts';
 import type { Contents } from '#results/store.ts';
 import { INTERRUPTED, onInterrupt } from '../interrupt.ts';
-import { print, printJson, remark } from '../output.ts';
+import { print, printJson, remark, writeText } from '../output.ts';
 import { real, whole } from '../values.ts';
 
 interface Flags {
@@ -75,24 +74,12 @@ async function confirm(comparison: Comparison, candidate: Contents, name: string
   return { candidate: { ...candidate, records: [...records.values()], measurements: [...measurements.values()] }, fresh: rerun.fresh, ran, stopped: interrupt.signal.aborted && ran < rerun.jobs.length };
 }
 
-/** Writes a file and the folders above it. Throws E_OUTPUT. */
-async function writeReport(path: string, text: string, append = false): Promise<void> {
-  const [{ makeFolder }, { RecallbenchError }] = await Promise.all([import('#results/folder.ts'), import('#core/errors.ts')]);
-  try {
-    makeFolder(dirname(path));
-    if (append) appendFileSync(path, text);
-    else writeFileSync(path, text);
-  } catch (error) {
-    throw new RecallbenchError('E_OUTPUT', `cannot write ${path}: ${(error as Error).message}. Check the permissions and the space left, or write elsewhere`, { cause: error });
-  }
-}
-
 /** The files that were asked for, and the summary of the job under GitHub Actions. Returns their paths. */
 async function writeReports(comparison: Comparison, flags: Flags): Promise<string[]> {
   const written: string[] = [];
   const write = async (path: string | undefined, text: () => Promise<string>, append = false) => {
     if (path === undefined) return;
-    await writeReport(path, await text(), append);
+    writeText(path, await text(), append);
     written.push(path);
   };
   await write(flags.junit, async () => (await import('#reports/comparison/junit.ts')).comparisonJunit(comparison, new Date()));
