@@ -2,7 +2,7 @@
  * Judges exact metrics: those that the same code gives again to the last bit. Whatever differs is the code's doing; the question is
  * only whether it is more than another rounding of the same arithmetic does, for which the seeds are the measure.
  */
-import { mean } from '#core/statistics.ts';
+import { mean, standardDeviation } from '#core/statistics.ts';
 import type { Judged, MetricName, Rules, Verdict } from './comparison.ts';
 import type { OutcomeState, RunRecord } from './record.ts';
 
@@ -74,8 +74,7 @@ function judgeLoss(pairs: readonly Pair[], { lossTolerance }: Rules): Judged {
 function spreadJudged(metric: MetricName, before: readonly number[], after: readonly number[], { tolerance, floor, sign }: { tolerance: number; floor: number; sign: 1 | -1 }): Judged {
   const [b, c] = [mean(before), mean(after)];
   const n = before.length;
-  const variance = (xs: readonly number[], m: number) => (n === 1 ? 0 : xs.reduce((sum, x) => sum + (x - m) ** 2, 0) / (n - 1));
-  const spread = Math.max(floor, Math.sqrt((variance(before, b) + variance(after, c)) / 2));
+  const spread = Math.max(floor, Math.sqrt((standardDeviation(before) ** 2 + standardDeviation(after) ** 2) / 2));
   const allowed = Math.max(tolerance, ERRORS * spread * Math.sqrt(2 / n));
   const worse = sign * (c - b);
   const verdict: Verdict = worse > allowed ? 'worse' : worse < -allowed ? 'better' : 'same';

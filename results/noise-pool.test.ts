@@ -44,6 +44,9 @@ test('a pool keeps what a comparison takes of a repetition, and the sides of a r
   const m = (repetition: number, ms: number) => madeUpMeasurement({ measure: { workload: 'ssd', engine: 'wasm', threads: 1, repetition }, samples: [ms, ms, 9, 9], reference: [0.5, 0.5, 3, 3, 3] });
   const made = poolOf([[m(0, 1), m(1, 2)], [m(0, 3), m(1, 4)]], 'made up');
   expect(made.commands).toEqual([[[[1, expect.closeTo(0.9086, 3)]], [[2, expect.closeTo(0.9086, 3)]]], [[[3, expect.closeTo(0.9086, 3)]], [[4, expect.closeTo(0.9086, 3)]]]]);
+  // a cell that not every repetition has is left out
+  const lone = madeUpMeasurement({ measure: { workload: 'gemm', engine: 'wasm', threads: 1, repetition: 0 }, samples: [5], reference: [0.5] });
+  expect(poolOf([[m(0, 1), lone, m(1, 2)], [m(0, 3), m(1, 4)]], 'made up')).toEqual(made);
   const small = new Simulation(parsePool(JSON.stringify(made)), 2);
   for (let i = 0; i < 20; i++) {
     const { baseline, candidate } = small.report(rng(i), { cell: 0, factor: 10 });

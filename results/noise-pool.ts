@@ -29,8 +29,10 @@ export function parsePool(text: string): NoisePool {
 
 /** A pool of the measurements of some commands; cells that not every repetition has are left out. */
 export function poolOf(commands: readonly (readonly Measurement[])[], about: string): NoisePool {
+  const byCommand = commands.map((all) => ({ byId: new Map(all.map((m) => [m.id, m])), repetitions: 1 + Math.max(...all.map((m) => m.measure.repetition)) }));
   const [first] = commands;
-  const cells = first.filter((m) => m.measure.repetition === 0);
+  const everywhere = ({ measure }: Measurement) => byCommand.every(({ byId, repetitions }) => Array.from({ length: repetitions }, (_, repetition) => measureId({ ...measure, repetition })).every((id) => byId.has(id)));
+  const cells = first.filter((m) => m.measure.repetition === 0 && everywhere(m));
   const four = (logarithm: number) => Number(Math.exp(logarithm).toPrecision(4));
   return {
     about,
@@ -39,16 +41,14 @@ export function poolOf(commands: readonly (readonly Measurement[])[], about: str
       const { repetition: _, ...measure } = m.measure;
       return { measure, appearance: m.appearance };
     }),
-    commands: commands.map((all) => {
-      const byId = new Map(all.map((m) => [m.id, m]));
-      const repetitions = 1 + Math.max(...all.map((m) => m.measure.repetition));
-      return Array.from({ length: repetitions }, (_, repetition) =>
+    commands: byCommand.map(({ byId, repetitions }) =>
+      Array.from({ length: repetitions }, (_, repetition) =>
         cells.map(({ measure }): [number, number] => {
           const m = byId.get(measureId({ ...measure, repetition }))!;
           return [four(fasterHalf(m.samples)), four(fasterHalf(m.reference!))];
         }),
-      );
-    }),
+      ),
+    ),
   };
 }
 
