@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // where to write the report that continuous integration counts from
 const report = process.env['VITEST_JSON'];
@@ -8,7 +9,16 @@ const report = process.env['VITEST_JSON'];
 // without a GPU, WebGPU runs on the software adapter that Debian's package "chromium" brings along
 const software = '/usr/lib/chromium/vk_swiftshader_icd.json';
 if (process.env['VK_ICD_FILENAMES'] === undefined && process.env['VK_DRIVER_FILES'] === undefined && existsSync(software)) process.env['VK_ICD_FILENAMES'] = software;
+if (process.env['VK_ICD_FILENAMES'] === software) process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} --import ${new URL('tools/patient-polling.js', import.meta.url).href}`;
 process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
+
+/** The longest files first, so that no core waits for the last of them: those that compile most for the software adapter, then the real command line. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => [/\/(causal-attention|ssd|selective-scan)\/laws|harness\/laws/, /\/(laws|decoding|webgpu-matrix)\.test/, /\/cli\//].findIndex((name) => name.test(moduleId));
+    return (await super.sort(files)).sort((a, b) => (rank(a) + 4) % 4 - ((rank(b) + 4) % 4));
+  }
+}
 
 export default defineConfig({
   resolve: { conditions: ['recallbench-source'] },
@@ -16,6 +26,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     include: ['**/*.test.ts'],
     exclude: ['node_modules/**', 'dist/**'],
     // a law trains on a software adapter: seconds on a quiet machine, minutes on a busy one

@@ -21,6 +21,6 @@ export const hybridSmall = {
       { model: 'mamba2,attention', modelOptions: { mamba2: small } },
       { model: 'attention', positions: true },
     ],
-    { lr: [1e-3, 2e-3], seed: [0, 1] },
+    { lr: [5e-4, 1e-3], seed: [0, 1] },
   ],
 } satisfies SweepInput;

@@ -75,7 +75,7 @@ describe('causal attention as WGSL', () => {
 
   test.each(gpuCases)('is the oracle: $name', async (c) => {
     for (const { name, engine, bound } of gpus) {
-      const ratios = await judge(engine, c);
+      const ratios = await judge(engine, c, 1);
       for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(bound);
     }
   });
@@ -92,7 +92,7 @@ describe('causal attention as WGSL', () => {
     const { engine } = gpus[0];
     // several tiles, where keys and queries have kernels of their own, and one tile, where they share one
     const short = [4, 5, 6].map((seed) => gaussian(seed, 2, 40, 2, 6));
-    for (const [inputs, some] of [[data, [[0], [1], [2], [0, 2], [1, 2]]], [short, [[0], [1, 2]]]] as const) {
+    for (const [inputs, some] of [[data, [[0], [2], [1, 2]]], [short, [[0], [1, 2]]]] as const) {
       const [, ...together] = await run(engine, inputs);
       for (const wanted of some) {
         const [, ...alone] = await run(engine, inputs, wanted);
@@ -110,11 +110,11 @@ describe('causal attention as WGSL', () => {
 
   test('ranges of queries, where there is no room for all shares of dq at once, give the same gradients', async () => {
     const { engine } = gpus[0];
-    const [B, L, H, K, P] = [2, 200, 1, 8, 6];
+    const [B, L, H, K, P] = [2, 130, 1, 8, 6];
     const [q, k, v, dy] = [gaussian(1, B, L, H, K), gaussian(2, B, L, H, K), gaussian(3, B, L, H, P), gaussian(4, B, L, H, P)];
     const exact = oracle.attentionGradient(q, k, v, dy);
-    // four blocks and as many shares: room for one block of queries, and for three
-    for (const rows of [64, 192]) {
+    // three blocks and as many shares: room for one block of queries, and for two
+    for (const rows of [64, 128]) {
       const op = { ...CausalAttentionGradient, name: `CausalAttentionGradient${rows}`, webgpu: (lowering: WebgpuLowering) => attentionGradientWebgpu(lowering, {}, 4 * 4 * B * rows * H * K) };
       const f = (t: Record<string, tf.Tensor>) => {
         const forward = callFused(CausalAttention, [t['q'], t['k'], t['v']], {});
@@ -124,7 +124,7 @@ describe('causal attention as WGSL', () => {
       const results = await executable.run('f', { ...hostTensors([q, k, v]), dy: { shape: dy.shape, data: Float32Array.from(dy.data) } }).read();
       const launches = executable.kernels('f').filter((kernel) => kernel === 'causal_attention_gradient').length;
       executable.dispose();
-      expect(launches).toBe(Math.ceil(256 / rows));
+      expect(launches).toBe(Math.ceil(192 / rows));
       for (const [name, expected] of Object.entries(exact)) expect(rmsRatio(results[name].data, expected.data), `${name}, ${rows} rows`).toBeLessThan(2e-5);
     }
   });
