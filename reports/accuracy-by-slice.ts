@@ -27,10 +27,12 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
     const cells = cellsOf(select('accuracy-by-slice', records, options));
     const mixtures = mixturesOf(cells);
     const { slice: where = {}, by } = options;
-    const places = mixtures.flatMap((mixture) => {
-      const slices = slicesOf(mixture.cells).filter((slice) => Object.entries(where).every(([key, value]) => slice[key] === value));
-      return keysOf(slices, by).map((keys) => ({ mixture, keys, values: valuesOf(slices, keys[0]), drawn: lines(mixture.cells) }));
-    });
+    const sliced = mixtures.map((mixture) => ({ mixture, slices: slicesOf(mixture.cells).filter((slice) => Object.entries(where).every(([key, value]) => slice[key] === value)) }));
+    const along = (keysFor: (slices: readonly Slice[]) => string[][]) => sliced.flatMap(({ mixture, slices }) => keysFor(slices).map((keys) => ({ mixture, keys, values: valuesOf(slices, keys[0]), drawn: lines(mixture.cells) })));
+    const varying = along(by === undefined ? varyingKeys : (slices) => (keysOf(slices).includes(by) ? [[by]] : []));
+    // where no test varies in anything the first key stands for all
+    const places = varying.length > 0 || by !== undefined ? varying : along((slices) => keysOf(slices).slice(0, 1).map((key) => [key]));
+    const left = mixtures.filter((mixture) => !places.some((place) => place.mixture === mixture));
     if (places.length === 0) {
       const known = [...new Set(slicesOf(cells).flatMap((slice) => Object.keys(slice)))].sort();
       throw new RecallbenchError('E_CONFIG', `accuracy-by-slice: ${by === undefined ? 'no test has a slice' : unknownName('key of a slice', by, known)}`);
@@ -58,17 +60,18 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
       return { title: mixture.title, x: axisOf(keys, values), y: accuracyAxis(accuracyLabel(options.slice)), series: [...series, ...limitOfTraining(drawn, key, values)] };
     });
     const trained = panels.some((panel) => panel.series.some((series) => series.name === TRAINED));
+    const drawn = mixtures.filter((mixture) => !left.includes(mixture));
     return {
       name: 'accuracy-by-slice',
       title: options.title ?? 'Accuracy by slice of the test',
       panels,
       caption: [
-        `${accuracyLabel(options.slice)} on ${describeMixtures(mixtures)}; at each value the mean over all else that the test varies.`,
+        `${accuracyLabel(options.slice)} on ${describeMixtures(drawn)}; at each value the mean over all else that the test varies.`,
         ...(trained ? ['Right of the dotted line is beyond everything in training.', ...new Set(panels.flatMap(extrapolation))] : []),
-        ...crowdSentence(mixtures.map((mixture) => mixture.cells)),
+        ...crowdSentence(drawn.map((mixture) => mixture.cells)),
         ...Object.values(captionOf(all)),
       ],
-      notes: notesOf(cells, nameIn(mixtures)),
+      notes: [...(left.length === 0 ? [] : [`Not drawn, as ${by === undefined ? 'nothing varies in the test' : `no test has the key ${by}`}: ${describeMixtures(left)}.`]), ...notesOf(drawn.flatMap((mixture) => mixture.cells), nameIn(mixtures))],
     };
   },
 };
@@ -90,21 +93,18 @@ function valuesOf(slices: readonly Slice[], key: string): Value[] {
   return values.sort((a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : typeof a === typeof b ? (a < b ? -1 : 1) : typeof a === 'number' ? -1 : 1));
 }
 
-/**
- * The key asked for, or those that vary, length first; keys that always vary together are one, and where nothing varies the
- * first key stands for all.
- */
-function keysOf(slices: readonly Slice[], asked: string | undefined): string[][] {
-  const keys = [...new Set(slices.flatMap((slice) => Object.keys(slice)))].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
-  if (asked !== undefined) return keys.includes(asked) ? [[asked]] : [];
+const keysOf = (slices: readonly Slice[]): string[] => [...new Set(slices.flatMap((slice) => Object.keys(slice)))].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+
+/** The keys that vary, length first; keys that always vary together are one. */
+function varyingKeys(slices: readonly Slice[]): string[][] {
   const groups = new Map<string, string[]>();
-  for (const key of keys) {
+  for (const key of keysOf(slices)) {
     const values = valuesOf(slices, key);
     if (values.length < 2) continue;
     const partition = canonicalJson(slices.map((slice) => values.indexOf(slice[key] ?? '')));
     groups.set(partition, [...(groups.get(partition) ?? []), key]);
   }
-  return groups.size > 0 ? [...groups.values()] : keys.slice(0, 1).map((key) => [key]);
+  return [...groups.values()];
 }
 
 const shown: Record<string, string> = { seqLen: 'Sequence length', pairs: 'Key-value pairs' };

@@ -23,7 +23,7 @@ export interface Naming<T> {
 
 /**
  * Names series by label and the traits `always` that it has, "Mamba-2 (N=64)". Where things of one name would share a place (`at` gives equal
- * texts for them) the traits in which they differ join the name of every series of that label.
+ * texts for them) the traits in which they differ join the name of every series of that label, those of the model before its circumstances.
  */
 export function nameSeries<T extends { readonly appearance: Appearance }>(items: readonly T[], traitsOf: (item: T) => Traits, at: (item: T) => string, always: readonly string[] = ['dState']): Naming<T> {
   const labelled = groupBy(items, (item) => item.appearance.label);
@@ -47,6 +47,9 @@ export function nameSeries<T extends { readonly appearance: Appearance }>(items:
   return { nameOf: (item) => names.get(item)!, families };
 }
 
+/** How a thing was trained or measured, and not what it is: tells things of one name apart only where nothing else does. */
+const circumstances = new Set(['train', 'epochs', 'data', 'order', 'batch', 'batchTokens', 'weightDecay', 'schedule', 'warmup', 'evalEvery', 'earlyStop', 'vocabSize', 'pairs']);
+
 /** The traits that keep things of one label apart wherever they share a place, and `always` those. */
 function distinguishing(items: readonly { readonly traits: Traits; readonly place: string }[], always: readonly string[]): string[] {
   const keys = always.filter((key) => items.some(({ traits }) => traits[key] !== undefined));
@@ -60,7 +63,9 @@ function distinguishing(items: readonly { readonly traits: Traits; readonly plac
       }
     }
     if (differing.size === 0) return keys;
-    keys.push(...[...differing].sort());
+    const sorted = [...differing].sort();
+    const own = sorted.filter((key) => !circumstances.has(key));
+    keys.push(...(own.length > 0 ? own : sorted));
   }
 }
 
