@@ -123,6 +123,11 @@ export interface FusedOp<A extends Attrs = Attrs> {
    * formula. `used` tells which outputs anyone reads; by-products that nobody reads are not counted, the gradients of a gradient op are counted all together.
    */
   work(inputs: readonly TensorSpec[], attrs: A, used: readonly boolean[]): OpWork;
+  /**
+   * What the WASM form may keep for its gradient op, the one of the name `by`: where the captured program has both, a tensor of this shape follows the
+   * outputs of the one and the inputs of the other. undefined where making it again is better.
+   */
+  readonly wasmKeeps?: { readonly by: string; what(inputs: readonly TensorSpec[]): TensorSpec | undefined };
   /** Kernel launches for the WASM engine. */
   wasm(lowering: WasmLowering, attrs: A): void;
   /** WGSL kernels for the WebGPU engine. */

@@ -11,6 +11,7 @@
  */
 import { closeSync, openSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { canonicalJson } from '#core/content-id.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import { FileSlice } from './file-slice.ts';
 import { makeFolder } from './folder.ts';
@@ -145,12 +146,16 @@ class ById<R extends StoredRecord> {
   }
 
   add(record: R): void {
-    const found = this.#byId.get(record.id) ?? [];
+    this.#list = undefined;
+    const found = this.#byId.get(record.id);
+    if (found === undefined) {
+      this.#byId.set(record.id, [record]);
+      return;
+    }
     const stay = found.filter((other) => this.#apart(record, other));
     if (found.length > stay.length) this.repeated.push(record.id);
     if (found.some((other) => !stay.includes(other) && !beats(record, other))) return;
     this.#byId.set(record.id, [...stay, record]);
-    this.#list = undefined;
   }
 
   find(id: string): R | undefined {
@@ -194,9 +199,9 @@ function beats(a: StoredRecord, b: StoredRecord): boolean {
   return headText(a) > headText(b);
 }
 
-/** All of a record but the curve, which may be in a file still. */
+/** All of a record but the curve, which may be in a file still; in any order of its keys the same. */
 function headText(record: StoredRecord): string {
-  return JSON.stringify(Object.fromEntries(Object.keys(record).flatMap((key) => (key === 'curve' ? [] : [[key, record[key as keyof StoredRecord]]]))));
+  return canonicalJson(Object.fromEntries(Object.keys(record).flatMap((key) => (key === 'curve' ? [] : [[key, record[key as keyof StoredRecord]]]))));
 }
 
 /**
@@ -212,7 +217,7 @@ function share(record: StoredRecord, other: StoredRecord): StoredRecord {
 }
 
 function shareKey<T extends object>(to: T, from: T, key: keyof T): void {
-  if (same(to[key], from[key])) to[key] = from[key];
+  if (to[key] !== from[key] && same(to[key], from[key])) to[key] = from[key];
 }
 
 /** Whether two JSON values are equal, keys in the same order. */

@@ -53,7 +53,7 @@ export type Operation =
 export interface Node {
   operation: Operation;
   inputs: Value[];
-  readonly outputs: readonly Value[];
+  outputs: readonly Value[];
 }
 
 export interface Graph {

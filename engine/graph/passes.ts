@@ -1,6 +1,6 @@
 /** Passes over a captured graph: fold constants, share equal nodes, drop dead ones, fuse. Each keeps the meaning. */
 import { sizeOf } from '../tensor-spec.ts';
-import { part, reshaped, results, root, substitute, useCounts, type Graph, type Node, type Value } from './graph.ts';
+import { part, reshaped, results, root, substitute, useCounts, value, type Graph, type Node, type Value } from './graph.ts';
 import { broadcastView, isContiguous, join, type Arg, type Elementwise, type Step } from './elementwise.ts';
 
 /** All passes in order. `inputs`: how many tensors one fused elementwise program may read. */
@@ -14,6 +14,21 @@ export function optimise(graph: Graph, { inputs = 12 }: { readonly inputs?: numb
   viewSlices(graph);
   dropDead(graph);
   return graph;
+}
+
+/** Gives fused ops and their gradients what the first keep for the second on WASM (`wasmKeeps`). */
+export function keepForGradients(graph: Graph): void {
+  for (const [i, node] of graph.nodes.entries()) {
+    if (node.operation.kind !== 'fused' || node.operation.op.wasmKeeps === undefined) continue;
+    const { by, what } = node.operation.op.wasmKeeps;
+    const own = new Set(node.outputs.map(root));
+    const gradients = graph.nodes.slice(i).filter(({ operation, inputs }) => operation.kind === 'fused' && operation.op.name === by && inputs.some((v) => own.has(root(v))));
+    const spec = gradients.length === 0 ? undefined : what(node.inputs);
+    if (spec === undefined) continue;
+    const kept = value(spec.shape, spec.dtype);
+    node.outputs = [...node.outputs, kept];
+    for (const gradient of gradients) gradient.inputs = [...gradient.inputs, kept];
+  }
 }
 
 /** The number that every element of a constant has, if there is one. */

@@ -5,7 +5,7 @@ import { packageVersion } from '#core/package-info.ts';
 import { capture } from '../capture/capture.ts';
 import type { Engine, EngineDescription, EngineEntry, EngineOptions, Executable, HostTensors, Program, Results } from '../engine.ts';
 import { PlacedOperand, type Place } from '../graph/lowering.ts';
-import { optimise } from '../graph/passes.ts';
+import { keepForGradients, optimise } from '../graph/passes.ts';
 import { assignPlaces } from '../graph/placement.ts';
 import { print, root, type Value } from '../graph/graph.ts';
 import { sizeOf, specOf, type DType, type TensorSpec } from '../tensor-spec.ts';
@@ -64,6 +64,7 @@ class WasmExecutable implements Executable {
     const f = this.#program.functions[name];
     if (f === undefined) throw new RecallbenchError('E_NAME', `the program has no function "${name}". Known: ${Object.keys(this.#program.functions).join(', ')}.`);
     const graph = optimise(capture(f, inputs, Object.fromEntries(this.#state)));
+    keepForGradients(graph);
     const lowered = lower(graph);
     const placeOf = (v: Value): Place => lowered.places.get(root(v))!;
     const fixed = new Map<Place, number>();

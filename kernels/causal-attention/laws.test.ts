@@ -28,6 +28,16 @@ describe('causal attention: every form is the oracle', () => {
   });
 });
 
+describe('causal attention in WASM that keeps no weights for the backward pass, as in long sequences', () => {
+  const Recomputing = { ...CausalAttention, name: 'CausalAttentionRecomputing', wasmKeeps: undefined };
+  test.each(cases)('$name', async (c) => {
+    for (const { name, engine } of all.filter((form) => form.name.includes('threads'))) {
+      const ratios = await judge(engine, { ...c, call: (t) => callFused(Recomputing, t, {}) });
+      for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `${name}, ${what}`).toBeLessThan(2e-5);
+    }
+  });
+});
+
 const hostTensors = (inputs: Case['inputs']) => Object.fromEntries(['q', 'k', 'v'].map((n, i) => [n, { shape: inputs[i].shape, data: Float32Array.from(inputs[i].data) }]));
 
 /** y and some of its gradients (of Σ y²) as a program */

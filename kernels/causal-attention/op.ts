@@ -44,6 +44,10 @@ const sizesOf = (lowering: WasmLowering): Sizes => {
   return { B, L, H, K, P: v.shape[3] };
 };
 
+/** queries and keys, and bytes, up to which weights are kept for the backward pass: they come out of a cache then, and making them again takes longer */
+const KEPT_LENGTH = 4 * BLOCK;
+const KEPT_BYTES = 32 * 2 ** 20;
+
 const eights = (n: number): number => Math.ceil(n / 8) * 8;
 
 /** q, k, v → y [B,L,H,P], logSumExp [B,H,L] (ln Σ eˢ of each query's scores, for the backward pass). */
@@ -63,9 +67,18 @@ export const CausalAttention: FusedOp<NoAttrs> = {
   wasm: (lowering) => {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [q, k, v] = lowering.inputs;
-    const [y, logSumExp] = lowering.outputs;
+    const [y, logSumExp, weights = 0] = lowering.outputs;
     const scratch = TILE_BYTES + 4 * BLOCK * (5 + K + eights(P));
-    lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q, k, v, y, logSumExp, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }], scratch);
+    lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q, k, v, y, logSumExp, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }, weights], scratch);
+  },
+  wasmKeeps: {
+    by: 'CausalAttentionGradient',
+    what: ([q]) => {
+      const [B, L, H] = q.shape;
+      const blocks = Math.ceil(L / BLOCK);
+      const tiles = (B * H * blocks * (blocks + 1)) / 2;
+      return L <= KEPT_LENGTH && tiles * TILE_BYTES <= KEPT_BYTES ? float(tiles, TILE_BYTES / 4) : undefined;
+    },
   },
   webgpu: attentionWebgpu,
 };
@@ -85,8 +98,9 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
     const segment = Math.ceil(L / (B * H >= 8 ? 1 : 8) / BLOCK) * BLOCK;
     const segments = Math.ceil(L / segment);
     const scratch = 2 * TILE_BYTES + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
+    const [q, k, v, y, logSumExp, dy, weights = 0] = lowering.inputs;
     for (let back = 0; back < segments; back++) {
-      const args = [...lowering.inputs, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }, segment, back];
+      const args = [q, k, v, y, logSumExp, dy, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }, segment, back, weights];
       lowering.dispatch('causal_attention_gradient', B * H * (segments - back), args, scratch);
     }
   },

@@ -65,6 +65,70 @@ function largest(keys: i32, at: usize, m: v128): v128 {
   return f32x4.pmax(f32x4.pmax(m, m1), f32x4.pmax(m2, m3));
 }
 
+/** Scores of four queries with `keys` keys become 2^(s − m); returns their sum on top of `sum`. */
+// @ts-ignore: decorator
+@inline
+function powers(keys: i32, at: usize, m: v128, sum: v128): v128 {
+  const end = at + <usize>keys * ROW;
+  do {
+    const p = exp2Falling4(f32x4.sub(v128.load(at), m));
+    sum = f32x4.add(sum, p);
+    v128.store(at, p);
+    at += ROW;
+  } while (at != end);
+  return sum;
+}
+
+/** Weights of four queries with `keys` keys times `share`; what counts for nothing, hidden weights above all, becomes 0: a part of it could be denormal, and slow. */
+// @ts-ignore: decorator
+@inline
+function divide(keys: i32, at: usize, share: v128): void {
+  const end = at + <usize>keys * ROW;
+  for (; at != end; at += ROW) {
+    const p = v128.load(at);
+    v128.store(at, f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING)))));
+  }
+}
+
+/** The logarithms of Σ eˢ of up to four queries; only a backward pass reads them. */
+// @ts-ignore: decorator
+@inline
+function storeLogSums(queries: i32, to: usize, m: v128, sum: v128): void {
+  let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
+  for (let t = 0; t < queries; t++) {
+    store<f32>(to + (<usize>t << 2), f32x4.extract_lane(lse, 0));
+    lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
+  }
+}
+
+/** On the diagonal, four queries' scores with the keys after them can be no greatest, and their powers count for nothing. */
+// @ts-ignore: decorator
+@inline
+function hideKeys(i: i32, keys: i32, column: usize): void {
+  for (let j = i + 1; j < keys; j++) hide(column + <usize>j * ROW, j - i, f32x4.splat(LOWEST));
+}
+
+/**
+ * The softmax of whole rows: the scores, in powers of two, of all tiles of a block of queries become weights. The tiles lie side by side, the
+ * last of them, with nk keys, on the diagonal.
+ */
+function softenRows(nk: i32, nq: i32, tiles: usize, last: usize, logSumExp: usize): void {
+  for (let i = 0; i < nq; i += 4) {
+    const at = <usize>i << 2;
+    const keys = min(nk, i + 4);
+    hideKeys(i, keys, last + at);
+    let m = largest(keys, last + at, f32x4.splat(LOWEST));
+    for (let tile = tiles; tile != last; tile += TILE) m = largest(BLOCK, tile + at, m);
+    let sum = powers(keys, last + at, m, f32x4.splat(0));
+    for (let tile = tiles; tile != last; tile += TILE) sum = powers(BLOCK, tile + at, m, sum);
+    const share = f32x4.div(f32x4.splat(1), sum);
+    for (let tile = tiles; tile != last; tile += TILE) divide(BLOCK, tile + at, share);
+    divide(keys, last + at, share);
+    if (logSumExp != 0) storeLogSums(min(4, nq - i), logSumExp + at, m, sum);
+  }
+  clearAbove(nk, nq, last);
+}
+
 /**
  * One tile of the online softmax: scores s, in powers of two, become 2^(s − m) with m the largest score so far of each query; `most`
  * and `total` are m and Σ of each query so far. Writes the factors of the earlier y (beta); on the diagonal, which comes last, weights
@@ -75,19 +139,11 @@ function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: 
     const at = <usize>i << 2;
     const column = tile + at;
     const keys = diagonal ? min(nk, i + 4) : nk;
-    const end = column + <usize>keys * ROW;
-    if (diagonal) for (let j = i + 1; j < keys; j++) hide(column + <usize>j * ROW, j - i, f32x4.splat(LOWEST));
+    if (diagonal) hideKeys(i, keys, column);
     const before = first ? f32x4.splat(LOWEST) : v128.load(most + at);
     const m = largest(keys, column, before);
     // hidden scores add 2⁻¹²⁵ each to a sum of at least 1: nothing
-    let sum = f32x4.splat(0);
-    let s = column;
-    do {
-      const p = exp2Falling4(f32x4.sub(v128.load(s), m));
-      sum = f32x4.add(sum, p);
-      v128.store(s, p);
-      s += ROW;
-    } while (s != end);
+    let sum = powers(keys, column, m, f32x4.splat(0));
     let b = f32x4.splat(1);
     if (!first) {
       b = exp2Falling4(f32x4.sub(before, m));
@@ -96,19 +152,8 @@ function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: 
     if (diagonal) {
       const share = f32x4.div(f32x4.splat(1), sum);
       b = f32x4.mul(share, b);
-      // what counts for nothing, hidden weights above all, becomes 0: a part of it could be denormal, and slow
-      for (s = column; s != end; s += ROW) {
-        const p = v128.load(s);
-        v128.store(s, f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING)))));
-      }
-      // only a backward pass reads it
-      if (logSumExp != 0) {
-        let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
-        for (let t = i; t < min(nq, i + 4); t++) {
-          store<f32>(logSumExp + (<usize>t << 2), f32x4.extract_lane(lse, 0));
-          lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
-        }
-      }
+      divide(keys, column, share);
+      if (logSumExp != 0) storeLogSums(min(4, nq - i), logSumExp + at, m, sum);
     } else {
       v128.store(most + at, m);
       v128.store(total + at, sum);
@@ -130,7 +175,17 @@ function scaleRows(rows: i32, n: i32, x: usize, step: usize, factors: usize): vo
   }
 }
 
-/** y and logSumExp of 64 queries of one head. Args: q k v y logSumExp (0: nobody reads it) | L H K P c; tasks B·H·⌈L/64⌉, the longest first. */
+/** The tile of block i of queries by the first block of keys among the kept ones of a head; the further keys' follow it. */
+// @ts-ignore: decorator
+@inline
+function keptTile(weights: usize, head: i32, blocks: i32, i: i32): usize {
+  return weights + <usize>(((head * blocks * (blocks + 1)) >> 1) + ((i * (i + 1)) >> 1)) * TILE;
+}
+
+/**
+ * y and logSumExp of 64 queries of one head. Args: q k v y logSumExp (0: nobody reads it) | L H K P c weights (0: not kept); tasks B·H·⌈L/64⌉,
+ * the longest first. The weights of short sequences are kept for the backward pass, tile by tile.
+ */
 export function causal_attention_forward(args: usize, task: i32, scratch: usize): void {
   const L = arg(args, 5);
   const H = arg(args, 6);
@@ -162,6 +217,18 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
   const queries = spare + 2 * LINE;
   const values = queries + <usize>K * LINE;
   packB(K, nq, <usize>arg(args, 0) + kHead + <usize>i0 * kStep, 1, H * K, queries);
+  const weights = <usize>arg(args, 10);
+  if (weights != 0) {
+    const tiles = keptTile(weights, head, blocks, i0 / BLOCK);
+    for (let j0 = 0, to = tiles; j0 <= i0; j0 += BLOCK, to += TILE) scores(min(BLOCK, L - j0), nq, K, c, k + <usize>j0 * kStep, kStep, queries, to, 0, j0 == i0);
+    softenRows(min(BLOCK, L - i0), nq, tiles, tiles + <usize>(i0 / BLOCK) * TILE, logSumExp);
+    for (let j0 = 0, from = tiles; j0 <= i0; j0 += BLOCK, from += TILE) {
+      const nk = min(BLOCK, L - j0);
+      right.open(nk, P, v + <usize>j0 * vStep, vStep, values);
+      overKeys(nk, nq, P, 1, from, right, y, vStep, j0 > 0, j0 == i0, spare);
+    }
+    return;
+  }
   for (let j0 = 0; j0 <= i0; j0 += BLOCK) {
     const nk = min(BLOCK, L - j0);
     const diagonal = j0 == i0;
@@ -174,14 +241,14 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
 }
 
 /**
- * A block of queries made ready for the backward pass: packed q and dy, −log₂ of Σ eˢ, and −δ = −Σ dy⊙y of each row (zero for
- * the rows that fill up to eight).
+ * A block of queries made ready for the backward pass: packed q (0: weights are kept, and scores are not made again) and dy, −log₂ of Σ eˢ,
+ * and −δ = −Σ dy⊙y of each row (zero for the rows that fill up to eight).
  */
 function openQueries(
   nq: i32, K: i32, P: i32, q: usize, kStep: usize, y: usize, dy: usize, vStep: usize, logSumExp: usize,
   packedQ: usize, packedDy: usize, log2Sum: usize, delta: usize,
 ): void {
-  packB(K, nq, q, 1, <i32>(kStep >> 2), packedQ);
+  if (packedQ != 0) packB(K, nq, q, 1, <i32>(kStep >> 2), packedQ);
   packB(P, nq, dy, 1, <i32>(vStep >> 2), packedDy);
   for (let i = 0; i < eights(nq); i++) {
     const at = <usize>i << 2;
@@ -197,12 +264,23 @@ function openQueries(
   }
 }
 
-/** From s − log₂Σ in powers of two, and dP − δ: probabilities P = 2^(s − log₂Σ) and dS = P ⊙ (dP − δ), each over its source. */
-function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal: bool): void {
+/**
+ * From s − log₂Σ in powers of two, and dP − δ: probabilities P = 2^(s − log₂Σ) and dS = P ⊙ (dP − δ), each over its source; where P was kept
+ * the tile holds it, and stays.
+ */
+function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal: bool, kept: bool): void {
   for (let i = 0; i < nq; i += 4) {
     let s = tile + (<usize>i << 2);
     let g = gradient + (<usize>i << 2);
     const end = s + <usize>(diagonal ? min(nk, i + 4) : nk) * ROW;
+    if (kept) {
+      do {
+        v128.store(g, f32x4.mul(v128.load(s), v128.load(g)));
+        s += ROW;
+        g += ROW;
+      } while (s != end);
+      continue;
+    }
     do {
       const p = exp2Falling4(v128.load(s));
       v128.store(s, p);
@@ -211,16 +289,15 @@ function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal
       g += ROW;
     } while (s != end);
   }
-  if (diagonal) {
-    clearAbove(nk, nq, tile);
-    clearAbove(nk, nq, gradient);
-  }
+  if (!diagonal) return;
+  if (!kept) clearAbove(nk, nq, tile);
+  clearAbove(nk, nq, gradient);
 }
 
 /**
  * dq, dk and dv of one head from the tiles of a segment of queries by the segment of keys that lies `back` segments before it, on top of
  * what launches with a smaller `back` gave; no two tasks of a launch share queries or keys. An address of 0: not wanted.
- * Args: q k v y logSumExp dy dq dk dv | L H K P 1/√K segment back, the segment a multiple of 64; tasks B·H·(⌈L/segment⌉ − back).
+ * Args: q k v y logSumExp dy dq dk dv | L H K P 1/√K segment back weights (0: not kept), the segment a multiple of 64; tasks B·H·(⌈L/segment⌉ − back).
  */
 export function causal_attention_gradient(args: usize, task: i32, scratch: usize): void {
   const L = arg(args, 9);
@@ -242,9 +319,11 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
   const dq = <usize>arg(args, 6);
   const dk = <usize>arg(args, 7);
   const dv = <usize>arg(args, 8);
+  const weights = <usize>arg(args, 16);
+  const kept = weights != 0;
+  const blocks = (L + BLOCK - 1) / BLOCK;
 
-  const tile = scratch;
-  const tileGradient = tile + TILE;
+  const tileGradient = scratch + TILE;
   const log2Sum = tileGradient + TILE;
   const delta = log2Sum + LINE;
   const spare = delta + LINE;
@@ -264,7 +343,7 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
     const dyBlock = <usize>arg(args, 5) + vHead + <usize>i0 * vStep;
     openQueries(
       nq, K, P, qBlock, kStep, <usize>arg(args, 3) + vHead + <usize>i0 * vStep, dyBlock, vStep, <usize>arg(args, 4) + (<usize>(head * L + i0) << 2),
-      packedQ, packedDy, log2Sum, delta,
+      kept ? 0 : packedQ, packedDy, log2Sum, delta,
     );
     if (dk != 0) queries.open(nq, K, qBlock, kStep, panelsQ);
     if (dv != 0) outputs.open(nq, P, dyBlock, vStep, panelsDy);
@@ -272,9 +351,11 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
       const nk = min(BLOCK, L - j0);
       const diagonal = j0 == i0;
       const kBlock = <usize>arg(args, 1) + kHead + <usize>j0 * kStep;
-      scores(nk, nq, K, scale * LOG2E, kBlock, kStep, packedQ, tile, log2Sum, diagonal);
+      let tile = scratch;
+      if (kept) tile = keptTile(weights, head, blocks, i0 / BLOCK) + <usize>(j0 / BLOCK) * TILE;
+      else scores(nk, nq, K, scale * LOG2E, kBlock, kStep, packedQ, tile, log2Sum, diagonal);
       scores(nk, nq, P, 1, <usize>arg(args, 2) + vHead + <usize>j0 * vStep, vStep, packedDy, tileGradient, delta, diagonal);
-      softenGradient(nk, nq, tile, tileGradient, diagonal);
+      softenGradient(nk, nq, tile, tileGradient, diagonal, kept);
       // a block of keys first meets the tile on the diagonal, a block of queries the first of its own segment
       if (dv != 0) overQueries(nk, nq, P, 1, tile, outputs, dv + vHead + <usize>j0 * vStep, vStep, !diagonal, diagonal, spare);
       if (dk != 0) overQueries(nk, nq, K, scale, tileGradient, queries, dk + kHead + <usize>j0 * kStep, kStep, !diagonal, diagonal, spare);
