@@ -21,13 +21,15 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
   build({ records }, options = {}): Figure {
     const cells = cellsOf(select('accuracy-vs-width', records, options));
     const mixtures = mixturesOf(cells);
-    const places = mixtures.flatMap((mixture) => placesOf(mixture, options.slice?.['seqLen']));
+    // beside mixtures of several widths one of a single width is no more than a place to compare: one panel
+    const split = mixtures.filter((mixture) => widthsOf(mixture.cells).length > 1);
+    const places = mixtures.flatMap((mixture) => (split.length === 0 || split.includes(mixture) ? placesOf(mixture, options.slice?.['seqLen']) : [{ mixture, slice: {}, title: mixture.title }]));
     const mixtureOf = new Map(mixtures.flatMap((mixture) => mixture.cells.map((cell) => [cell, mixture.key])));
     const naming = nameSeries(cells, cellTraits, (cell) => canonicalJson([mixtureOf.get(cell)!, cell.point.dModel]));
     const looks = looksOf(naming.families);
-    const widths = [...new Set(cells.map((cell) => cell.point.dModel))].sort((a, b) => a - b);
+    const widths = widthsOf(cells);
     const names = naming.families.flatMap((family) => family.variants);
-    const missing = mixtures.flatMap((mixture) => absentFrom(mixture, naming, widths));
+    const missing = mixtures.flatMap((mixture) => absentFrom(mixture, cells, naming));
 
     const panels = places.map(({ mixture, slice, title }): Panel => {
       const where = { ...options.slice, ...slice };
@@ -58,11 +60,25 @@ export const accuracyVsWidth: FigureKind<'accuracy-vs-width'> = {
   },
 };
 
-/** "Based (d=256)": the widths at which a series has no records; one name for a family that lacks the same in all of its series. */
-function absentFrom(mixture: Mixture, naming: Naming<Cell>, widths: readonly number[]): string[] {
+const widthsOf = (cells: readonly Cell[]): number[] => [...new Set(cells.map((cell) => cell.point.dModel))].sort((a, b) => a - b);
+
+/** The sweeps that asked for the finished runs of cells. */
+const sweepsOf = (cells: readonly Cell[]) => new Set(cells.flatMap((cell) => (cell.state === 'done' ? cell.runs.map((run) => run.sweep) : [])));
+
+/**
+ * "Based (d=256)": the widths at which a series of the mixture's own sweeps has no records; one name for a family that lacks the same in all of
+ * its series.
+ */
+function absentFrom(mixture: Mixture, all: readonly Cell[], naming: Naming<Cell>): string[] {
+  const sweeps = sweepsOf(mixture.cells);
+  const own = all.filter((cell) => mixture.cells.includes(cell) || [...sweepsOf([cell])].some((sweep) => sweeps.has(sweep)));
+  const widths = widthsOf(own);
+  const asked = new Set(own.map((cell) => naming.nameOf(cell)));
   const there = new Set(mixture.cells.map((cell) => `${cell.point.dModel} ${naming.nameOf(cell)}`));
   const say = (name: string, absent: string) => `${name}${mixture.title === '' ? '' : ` at ${mixture.title}`} (d=${absent})`;
-  return naming.families.flatMap(({ appearance, variants }) => {
+  return naming.families.flatMap(({ appearance, variants: every }) => {
+    const variants = every.filter((name) => asked.has(name));
+    if (variants.length === 0) return [];
     const absent = variants.map((name) => widths.filter((width) => !there.has(`${width} ${name}`)).join(', '));
     if (absent[0] !== '' && new Set(absent).size === 1) return [say(variants.length === 1 ? variants[0] : appearance.label, absent[0])];
     return variants.flatMap((name, i) => (absent[i] === '' ? [] : [say(name, absent[i])]));
