@@ -74,7 +74,7 @@ export function notesOf(cells: readonly Cell[], name: CellName): string[] {
   }
   const missing = cells.flatMap((cell) => {
     const rates = cell.missingLrs.length === 0 ? [] : [`${plural('learning rate', cell.missingLrs.length)} ${cell.missingLrs.map(formatNumber).join(', ')}`];
-    const seeds = cell.state === 'failed' || cell.missingSeeds.length === 0 ? [] : [`${plural('seed', cell.missingSeeds.length)} ${cell.missingSeeds.join(', ')}`];
+    const seeds = cell.state === 'failed' || cell.missingSeeds.length === 0 ? [] : [`${plural('seed', cell.missingSeeds.length)} ${list(cell.missingSeeds.map(String))}`];
     return rates.length + seeds.length === 0 ? [] : [`${name(cell)} (${[...rates, ...seeds].join('; ')})`];
   });
   if (missing.length > 0) notes.push(`Not run: ${list(missing)}.`);

@@ -64,14 +64,16 @@ function bound(check: z.core.$ZodCheck): QuickCheck | undefined {
   return undefined;
 }
 
-/** All fields right, and no key beside them. */
+/** All fields right, and no key beside them. Plain loops here and below: this is most of the time of a check. */
 function closed(fields: readonly (readonly [string, QuickCheck])[]): QuickCheck {
+  const keys = fields.map(([key]) => key);
+  const checks = fields.map(([, check]) => check);
   return (value) => {
     if (!isPlain(value)) return false;
     let known = 0;
-    for (const [key, check] of fields) {
-      const field = value[key];
-      if (!check(field)) return false;
+    for (let i = 0; i < keys.length; i++) {
+      const field = value[keys[i]];
+      if (!checks[i](field)) return false;
       if (field !== undefined) known++;
     }
     for (const _ in value) known--;
@@ -80,7 +82,11 @@ function closed(fields: readonly (readonly [string, QuickCheck])[]): QuickCheck 
 }
 
 function every(check: QuickCheck): QuickCheck {
-  return (value) => Array.isArray(value) && value.every((element) => check(element));
+  return (value) => {
+    if (!Array.isArray(value)) return false;
+    for (let i = 0; i < value.length; i++) if (!check(value[i])) return false;
+    return true;
+  };
 }
 
 /** All of the checks, in order. */

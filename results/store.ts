@@ -211,7 +211,6 @@ function headText(record: StoredRecord): string {
 function share(record: StoredRecord, other: StoredRecord): StoredRecord {
   for (const key of ['appearance', 'device', 'code'] as const) shareKey<Pick<StoredRecord, typeof key>>(record, other, key);
   if (isMeasurement(record) || isMeasurement(other)) return record;
-  for (const key of ['test', 'validation'] as const) shareKey(record, other, key);
   for (const key of ['train', 'test', 'modelOptions'] as const) shareKey(record.point, other.point, key);
   return record;
 }
