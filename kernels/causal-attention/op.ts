@@ -3,7 +3,7 @@
  * that never hold L×L scores (Dao et al. 2022).
  */
 import { RecallbenchError } from '#core/errors.ts';
-import { callFused, type FusedOp, type WasmLowering } from '#engine/fused-op.ts';
+import { callFused, type FusedOp, type Operand, type WasmLowering } from '#engine/fused-op.ts';
 import { float, type TensorSpec } from '#engine/tensor-spec.ts';
 import type { Tensor } from '#engine/tf.ts';
 import * as portable from './portable.ts';
@@ -48,6 +48,9 @@ const sizesOf = (lowering: WasmLowering): Sizes => {
 const KEPT_LENGTH = 4 * BLOCK;
 const KEPT_BYTES = 32 * 2 ** 20;
 
+/** Blocks of keys that a kernel takes at once: all before a block of queries where weights are kept. */
+const most = (weights: Operand | 0, L: number): number => (weights === 0 ? 1 : Math.max(1, Math.ceil(L / BLOCK) - 1));
+
 const eights = (n: number): number => Math.ceil(n / 8) * 8;
 
 /** q, k, v → y [B,L,H,P], logSumExp [B,H,L] (ln Σ eˢ of each query's scores, for the backward pass). */
@@ -68,7 +71,7 @@ export const CausalAttention: FusedOp<NoAttrs> = {
     const { B, L, H, K, P } = sizesOf(lowering);
     const [q, k, v] = lowering.inputs;
     const [y, logSumExp, weights = 0] = lowering.outputs;
-    const scratch = TILE_BYTES + 4 * BLOCK * (5 + K + eights(P));
+    const scratch = TILE_BYTES + 4 * BLOCK * (5 + K + eights(P) * most(weights, L));
     lowering.dispatch('causal_attention_forward', B * H * Math.ceil(L / BLOCK), [q, k, v, y, logSumExp, L, H, K, P, { f32: Math.LOG2E / Math.sqrt(K) }, weights], scratch);
   },
   wasmKeeps: {
@@ -97,8 +100,9 @@ export const CausalAttentionGradient: FusedOp<NoAttrs> = {
     // a task is a head; with few heads, a segment of queries by a segment of keys, in launches of those that are equally far off the diagonal
     const segment = Math.ceil(L / (B * H >= 8 ? 1 : 8) / BLOCK) * BLOCK;
     const segments = Math.ceil(L / segment);
-    const scratch = 2 * TILE_BYTES + 4 * BLOCK * (4 + K + P + 2 * eights(K) + eights(P));
     const [q, k, v, y, logSumExp, dy, weights = 0] = lowering.inputs;
+    const blocks = most(weights, L);
+    const scratch = (blocks + 1) * TILE_BYTES + 4 * BLOCK * (4 + K + P + eights(K) * (1 + blocks) + eights(P));
     for (let back = 0; back < segments; back++) {
       const args = [q, k, v, y, logSumExp, dy, ...lowering.outputs, L, H, K, P, { f32: 1 / Math.sqrt(K) }, segment, back, weights];
       lowering.dispatch('causal_attention_gradient', B * H * (segments - back), args, scratch);

@@ -113,17 +113,14 @@ function hideKeys(i: i32, keys: i32, column: usize): void {
  * last of them, with nk keys, on the diagonal.
  */
 function softenRows(nk: i32, nq: i32, tiles: usize, last: usize, logSumExp: usize): void {
+  const before = <i32>((last - tiles) / ROW);
   for (let i = 0; i < nq; i += 4) {
     const at = <usize>i << 2;
     const keys = min(nk, i + 4);
     hideKeys(i, keys, last + at);
-    let m = largest(keys, last + at, f32x4.splat(LOWEST));
-    for (let tile = tiles; tile != last; tile += TILE) m = largest(BLOCK, tile + at, m);
-    let sum = powers(keys, last + at, m, f32x4.splat(0));
-    for (let tile = tiles; tile != last; tile += TILE) sum = powers(BLOCK, tile + at, m, sum);
-    const share = f32x4.div(f32x4.splat(1), sum);
-    for (let tile = tiles; tile != last; tile += TILE) divide(BLOCK, tile + at, share);
-    divide(keys, last + at, share);
+    const m = largest(before + keys, tiles + at, f32x4.splat(LOWEST));
+    const sum = powers(before + keys, tiles + at, m, f32x4.splat(0));
+    divide(before + keys, tiles + at, f32x4.div(f32x4.splat(1), sum));
     if (logSumExp != 0) storeLogSums(min(4, nq - i), logSumExp + at, m, sum);
   }
   clearAbove(nk, nq, last);
@@ -219,14 +216,19 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
   packB(K, nq, <usize>arg(args, 0) + kHead + <usize>i0 * kStep, 1, H * K, queries);
   const weights = <usize>arg(args, 10);
   if (weights != 0) {
+    // all keys before the block of queries are one tile, as tiles of one row follow each other
     const tiles = keptTile(weights, head, blocks, i0 / BLOCK);
-    for (let j0 = 0, to = tiles; j0 <= i0; j0 += BLOCK, to += TILE) scores(min(BLOCK, L - j0), nq, K, c, k + <usize>j0 * kStep, kStep, queries, to, 0, j0 == i0);
-    softenRows(min(BLOCK, L - i0), nq, tiles, tiles + <usize>(i0 / BLOCK) * TILE, logSumExp);
-    for (let j0 = 0, from = tiles; j0 <= i0; j0 += BLOCK, from += TILE) {
-      const nk = min(BLOCK, L - j0);
-      right.open(nk, P, v + <usize>j0 * vStep, vStep, values);
-      overKeys(nk, nq, P, 1, from, right, y, vStep, j0 > 0, j0 == i0, spare);
+    const last = tiles + <usize>i0 * ROW;
+    const nk = min(BLOCK, L - i0);
+    if (i0 > 0) scores(i0, nq, K, c, k, kStep, queries, tiles, 0, false);
+    scores(nk, nq, K, c, k + <usize>i0 * kStep, kStep, queries, last, 0, true);
+    softenRows(nk, nq, tiles, last, logSumExp);
+    if (i0 > 0) {
+      right.open(i0, P, v, vStep, values);
+      overKeys(i0, nq, P, 1, tiles, right, y, vStep, false, false, spare);
     }
+    right.open(nk, P, v + <usize>i0 * vStep, vStep, values);
+    overKeys(nk, nq, P, 1, last, right, y, vStep, i0 > 0, true, spare);
     return;
   }
   for (let j0 = 0; j0 <= i0; j0 += BLOCK) {
@@ -323,8 +325,9 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
   const kept = weights != 0;
   const blocks = (L + BLOCK - 1) / BLOCK;
 
-  const tileGradient = scratch + TILE;
-  const log2Sum = tileGradient + TILE;
+  // without kept weights a tile of scores and one of gradients; with them one of gradients as long as the keys before a block
+  const tileGradient = kept ? scratch : scratch + TILE;
+  const log2Sum = scratch + (kept ? <usize>max(1, blocks - 1) * TILE : 2 * TILE);
   const delta = log2Sum + LINE;
   const spare = delta + LINE;
   const queries = changetype<Right>(spare + LINE);
@@ -335,7 +338,7 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
   // right factors whose rows are no whole eights
   const panelsQ = packedDy + <usize>P * LINE;
   const panelsK = panelsQ + <usize>eights(K) * LINE;
-  const panelsDy = panelsK + <usize>eights(K) * LINE;
+  const panelsDy = panelsK + <usize>eights(K) * (kept ? <usize>max(1, blocks - 1) * LINE : LINE);
 
   for (let i0 = firstQuery; i0 < min(L, firstQuery + segment); i0 += BLOCK) {
     const nq = min(BLOCK, L - i0);
@@ -347,12 +350,14 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
     );
     if (dk != 0) queries.open(nq, K, qBlock, kStep, panelsQ);
     if (dv != 0) outputs.open(nq, P, dyBlock, vStep, panelsDy);
-    for (let j0 = firstKey; j0 < firstKey + segment && j0 <= i0; j0 += BLOCK) {
-      const nk = min(BLOCK, L - j0);
+    // where weights are kept all keys before the block of queries are one tile
+    const whole = kept ? max(BLOCK, min(firstKey + segment, i0) - firstKey) : BLOCK;
+    for (let j0 = firstKey, nk = 0; j0 < firstKey + segment && j0 <= i0; j0 += nk) {
       const diagonal = j0 == i0;
+      nk = min(diagonal ? BLOCK : whole, L - j0);
       const kBlock = <usize>arg(args, 1) + kHead + <usize>j0 * kStep;
       let tile = scratch;
-      if (kept) tile = keptTile(weights, head, blocks, i0 / BLOCK) + <usize>(j0 / BLOCK) * TILE;
+      if (kept) tile = keptTile(weights, head, blocks, i0 / BLOCK) + <usize>j0 * ROW;
       else scores(nk, nq, K, scale * LOG2E, kBlock, kStep, packedQ, tile, log2Sum, diagonal);
       scores(nk, nq, P, 1, <usize>arg(args, 2) + vHead + <usize>j0 * vStep, vStep, packedDy, tileGradient, delta, diagonal);
       softenGradient(nk, nq, tile, tileGradient, diagonal, kept);
