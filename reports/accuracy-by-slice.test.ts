@@ -64,6 +64,19 @@ test('keys that vary together are one panel; words have places of their own; not
   expect(one.panels.map((panel) => [panel.x.label, panel.series[0].marks.map((mark) => mark.x)])).toEqual([['entries', [20]]]);
 });
 
+test('beside tests that vary, one that does not is left out and named; series are named by what they are, not by how they were trained', () => {
+  const other = run('attention', 0, [{ seqLen: 32, pairs: 4 }], () => 0.7);
+  const wider = run('attention', 0, lengths, () => 0.3);
+  Object.assign(wider, { point: { ...wider.point, dModel: 128, evalEvery: 100, batch: 8 } });
+  const figure = figureOf({}, [...records, other, wider]);
+  expect(figure.panels).toHaveLength(2);
+  expect(figure.panels[0].series.map((series) => series.name)).toEqual(['mamba2', 'attention (d=64)', 'attention (d=128)', 'Limit of training']);
+  expect(figure.notes.join(' ')).toContain('Not drawn, as nothing varies in the test: mqar (length 32, 4 pairs).');
+  const longer = structuredClone(wider);
+  Object.assign(longer.point, { batch: 16 });
+  expect(figureOf({}, [wider, longer]).panels[0].series.map((series) => series.name)).toContain('attention (batch=16)');
+});
+
 test('what has no result is visible at every value', () => {
   const failed = { ...madeUpRecord({ point: { ...records[0].point, model: 'hyena' }, state: 'diverged' }), appearance: { label: 'hyena', order: 9, color: '#999933', marker: 'star' } };
   const figure = figureOf({}, [...records, failed]);
