@@ -14,7 +14,7 @@ const ofRuns = Object.values(figures).filter((kind) => kind.of === 'runs');
 function runOf(task: keyof typeof tasks, model: string, seed = 0): RunRecord {
   const { slice, seqLen } = tasks[task].open({});
   const { appearance } = openStack(model, {}, 12);
-  const test = [slice, { ...slice, seqLen: 2 * seqLen }].map((options) => ({ options, examples: 10 }));
+  const test = [seqLen, 2 * seqLen].map((length) => ({ ...slice, seqLen: length })).map((options) => ({ options, examples: 10 }));
   return madeUpRecord({ point: { task, model, layers: 12, seed, train: test.slice(0, 1), test }, appearance, accuracy: 0.5 });
 }
 

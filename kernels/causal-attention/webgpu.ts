@@ -140,8 +140,8 @@ interface Range {
   readonly to: number;
 }
 
-/** q, k, v, y, logSumExp, dy → dq, dk, dv. */
-export function attentionGradientWebgpu(lowering: WebgpuLowering, _attrs: unknown, room = SHARES): void {
+/** q, k, v, y, logSumExp, dy → dq, dk, dv; other bytes for shares of dq and another number of busy workgroups are for tests. */
+export function attentionGradientWebgpu(lowering: WebgpuLowering, _attrs: unknown, { room = SHARES, busy = MANY } = {}): void {
   const { B, L, H, K } = sizesOf(lowering);
   const [, , , y, , dy] = lowering.inputs;
   const [dq, dk] = lowering.outputs;
@@ -150,7 +150,7 @@ export function attentionGradientWebgpu(lowering: WebgpuLowering, _attrs: unknow
   const blocks = Math.ceil(L / BLOCK);
   const all = { from: 0, to: blocks * BLOCK };
   // with few heads several workgroups share one, and each needs a dq of its own
-  const shares = dq.used ? Math.max(1, Math.min(blocks, Math.ceil(MANY / (B * H)))) : blocks;
+  const shares = dq.used ? Math.max(1, Math.min(blocks, Math.ceil(busy / (B * H)))) : blocks;
   if (!dq.used || shares === 1) return gradient(lowering, shares, delta, dq, all);
   // where there is no room for that, range after range of queries
   const rows = BLOCK * Math.max(1, Math.min(blocks, Math.floor(room / (4 * shares * B * H * K * BLOCK))));

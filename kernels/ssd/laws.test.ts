@@ -68,7 +68,7 @@ describe('webgpu', () => {
   for (const test of gpuCases) {
     it(`${test.name} equals the recurrence in float64`, async (context) => {
       if (all.length === 0) context.skip('no GPU adapter');
-      for (const { engine, bound } of all) check(test.name, await judge(engine, test, 1), bound);
+      for (const { engine, bound } of all) check(test.name, await judge(engine, test), bound);
     });
   }
 
