@@ -12,11 +12,15 @@ if (process.env['VK_ICD_FILENAMES'] === undefined && process.env['VK_DRIVER_FILE
 if (process.env['VK_ICD_FILENAMES'] === software) process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} --import ${new URL('tools/patient-polling.js', import.meta.url).href}`;
 process.env['XDG_RUNTIME_DIR'] ??= tmpdir();
 
-/** The longest files first, so that no core waits for the last of them: those that compile most for the software adapter, then the real command line. */
+/** The longest files: those that compile most for the software adapter, then the real command line. */
+const longest = [/\/(causal-attention|ssd|selective-scan)\/laws|harness\/laws/, /\/(laws|decoding|webgpu-matrix)\.test/, /\/cli\//];
+
+/** Starts with the longest files, so that no core waits for the last of them. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification) => [/\/(causal-attention|ssd|selective-scan)\/laws|harness\/laws/, /\/(laws|decoding|webgpu-matrix)\.test/, /\/cli\//].findIndex((name) => name.test(moduleId));
-    return (await super.sort(files)).sort((a, b) => (rank(a) + 4) % 4 - ((rank(b) + 4) % 4));
+    const sorted = await super.sort(files);
+    const first = longest.map((name) => sorted.filter(({ moduleId }) => name.test(moduleId)));
+    return [...new Set([...first.flat(), ...sorted])];
   }
 }
 

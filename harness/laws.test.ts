@@ -50,7 +50,8 @@ async function losses(engine: Engine, model: Model, steps: number): Promise<numb
 }
 
 /** RECALLBENCH_STEPS=200 compares whole learning curves, which takes minutes on a software adapter. */
-const asked = process.env['RECALLBENCH_STEPS'];
+const STEPS = Number(process.env['RECALLBENCH_STEPS'] ?? 5);
+const EAGER_STEPS = 6;
 
 describe('a whole training step, again and again', () => {
   // one device for all: pipelines are shared by their text, and a software adapter takes long to compile one
@@ -60,16 +61,12 @@ describe('a whole training step, again and again', () => {
   });
   afterAll(() => gpu?.close());
   for (const model of Object.keys(mixers) as Model[]) {
-    const usual = 6;
-    // a software adapter takes seconds for a step
-    const STEPS = Number(asked ?? 5);
-
     test(`${model}: WASM replay and eager tfjs agree to 1e-4; 1, 2 and 3 threads and any poison to the bit`, async () => {
-      const eager = await losses(await openTfjs(), model, usual);
-      const replay = await losses(await openWasm({ threads: 2, poison: true }), model, usual);
+      const eager = await losses(await openTfjs(), model, EAGER_STEPS);
+      const replay = await losses(await openWasm({ threads: 2, poison: true }), model, EAGER_STEPS);
       replay.forEach((l, i) => expect(Math.abs(l - eager[i]) / eager[i], `step ${i + 1}: ${l} and ${eager[i]}`).toBeLessThan(1e-4));
       expect(replay.at(-1)).toBeLessThan(replay[0]);
-      for (const threads of [1, 3]) expect(await losses(await openWasm({ threads }), model, usual)).toEqual(replay);
+      for (const threads of [1, 3]) expect(await losses(await openWasm({ threads }), model, EAGER_STEPS)).toEqual(replay);
     });
 
     test(`${model}: WebGPU and WASM agree to 1e-4`, async (context) => {

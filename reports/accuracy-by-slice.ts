@@ -32,7 +32,6 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
     const varying = along(by === undefined ? varyingKeys : (slices) => (keysOf(slices).includes(by) ? [[by]] : []));
     // where no test varies in anything the first key stands for all
     const places = varying.length > 0 || by !== undefined ? varying : along((slices) => keysOf(slices).slice(0, 1).map((key) => [key]));
-    const left = mixtures.filter((mixture) => !places.some((place) => place.mixture === mixture));
     if (places.length === 0) {
       const known = [...new Set(slicesOf(cells).flatMap((slice) => Object.keys(slice)))].sort();
       throw new RecallbenchError('E_CONFIG', `accuracy-by-slice: ${by === undefined ? 'no test has a slice' : unknownName('key of a slice', by, known)}`);
@@ -60,7 +59,8 @@ export const accuracyBySlice: FigureKind<'accuracy-by-slice'> = {
       return { title: mixture.title, x: axisOf(keys, values), y: accuracyAxis(accuracyLabel(options.slice)), series: [...series, ...limitOfTraining(drawn, key, values)] };
     });
     const trained = panels.some((panel) => panel.series.some((series) => series.name === TRAINED));
-    const drawn = mixtures.filter((mixture) => !left.includes(mixture));
+    const placed = new Set(places.map(({ mixture }) => mixture));
+    const [drawn, left] = [true, false].map((is) => mixtures.filter((mixture) => placed.has(mixture) === is));
     return {
       name: 'accuracy-by-slice',
       title: options.title ?? 'Accuracy by slice of the test',

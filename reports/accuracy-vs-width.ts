@@ -71,7 +71,8 @@ const sweepsOf = (cells: readonly Cell[]) => new Set(cells.flatMap((cell) => (ce
  */
 function absentFrom(mixture: Mixture, all: readonly Cell[], naming: Naming<Cell>): string[] {
   const sweeps = sweepsOf(mixture.cells);
-  const own = all.filter((cell) => mixture.cells.includes(cell) || [...sweepsOf([cell])].some((sweep) => sweeps.has(sweep)));
+  const here = new Set(mixture.cells);
+  const own = all.filter((cell) => here.has(cell) || [...sweepsOf([cell])].some((sweep) => sweeps.has(sweep)));
   const widths = widthsOf(own);
   const asked = new Set(own.map((cell) => naming.nameOf(cell)));
   const there = new Set(mixture.cells.map((cell) => `${cell.point.dModel} ${naming.nameOf(cell)}`));

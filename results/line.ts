@@ -159,16 +159,21 @@ let madeWith: { readonly text: string; readonly parts: Pick<Head, 'device' | 'co
 /** What `${text}}` parses to; undefined where that is no JSON. Device and code are the very objects of the head before where their text is the same. */
 function parseHead(text: string): unknown {
   const to = text.lastIndexOf(TIMES);
-  if (to < 0 || !timesText.test(text.slice(to))) return parseJson(`${text}}`);
-  if (madeWith !== undefined && text.endsWith(madeWith.text, to)) {
-    const head = parseJson(`${text.slice(0, to - madeWith.text.length)}${text.slice(to)}}`);
-    // where the rest has them too the text has them twice
-    return !isObject(head) || 'device' in head || 'code' in head ? parseJson(`${text}}`) : Object.assign(head, madeWith.parts);
+  if (to >= 0 && timesText.test(text.slice(to))) {
+    if (madeWith !== undefined && text.endsWith(madeWith.text, to)) {
+      const head = parseJson(`${text.slice(0, to - madeWith.text.length)}${text.slice(to)}}`);
+      // where the rest has them too the text has them twice
+      if (isObject(head) && !('device' in head) && !('code' in head)) return Object.assign(head, madeWith.parts);
+    } else madeWith = madeWithIn(text, to);
   }
+  return parseJson(`${text}}`);
+}
+
+/** Device and code where they are what stands before the times. */
+function madeWithIn(text: string, to: number): typeof madeWith {
   const from = text.lastIndexOf(',"device":', to);
   const parts = from < 0 ? undefined : parseJson(`{${text.slice(from + 1, to)}}`);
-  if (isObject(parts) && Object.keys(parts).join() === 'device,code') madeWith = { text: text.slice(from, to), parts: parts as (typeof madeWith & object)['parts'] };
-  return parseJson(`${text}}`);
+  return isObject(parts) && Object.keys(parts).join() === 'device,code' ? { text: text.slice(from, to), parts: parts as Pick<Head, 'device' | 'code'> } : undefined;
 }
 
 /** A record without its curve from the text before the curve, or why it is none; undefined where that text is no head at all. */

@@ -62,6 +62,20 @@ describe('a line', () => {
     }
   });
 
+  test('has its own device and code, whatever the lines before it had, and not those of something inside', () => {
+    const [a, b] = [record(1), { ...record(2), code: { version: '9' } }];
+    const elsewhere = { ...record(3), device: { ...a.device, adapter: 'another', features: [',"device":{}'] } };
+    for (const each of [a, b, a, elsewhere, elsewhere, b, a, a]) expect(readLine(formatLine(each))).toEqual(each);
+    // device and code of the line before stand in the options of a model, and the line has none of its own
+    const { device, code, ...bare } = madeUpRecord({ point: { model: 'm', modelOptions: { device: a.device, code: a.code } } });
+    expect(readLine(JSON.stringify({ ...bare, curve: [] }))).toMatchObject({ why: expect.stringContaining('"device"'), ours: true });
+    // twice: the last one counts, as in any JSON
+    const twice = formatLine(a).replace(',"startedAt"', `,"device":${JSON.stringify(elsewhere.device)},"code":${JSON.stringify(a.code)},"startedAt"`);
+    readLine(formatLine(elsewhere));
+    expect((readLine(twice) as RunRecord).device.adapter).toBe('another');
+    expect([device, code]).toEqual([a.device, a.code]);
+  });
+
   test('holds null where the schema has null, and no NaN or infinity anywhere', () => {
     const r = record(1);
     const line = formatLine({ ...r, tokensPerSecond: Number.NaN, curve: [{ ...r.curve[0], loss: Infinity, accuracy: Number.NaN }] });

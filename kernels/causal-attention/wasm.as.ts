@@ -274,19 +274,11 @@ function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal
   for (let i = 0; i < nq; i += 4) {
     let s = tile + (<usize>i << 2);
     let g = gradient + (<usize>i << 2);
-    const end = s + <usize>(diagonal ? min(nk, i + 4) : nk) * ROW;
-    if (kept) {
-      do {
-        v128.store(g, f32x4.mul(v128.load(s), v128.load(g)));
-        s += ROW;
-        g += ROW;
-      } while (s != end);
-      continue;
-    }
+    const keys = diagonal ? min(nk, i + 4) : nk;
+    const end = s + <usize>keys * ROW;
+    if (!kept) powers(keys, s, f32x4.splat(0), f32x4.splat(0));
     do {
-      const p = exp2Falling4(v128.load(s));
-      v128.store(s, p);
-      v128.store(g, f32x4.mul(p, v128.load(g)));
+      v128.store(g, f32x4.mul(v128.load(s), v128.load(g)));
       s += ROW;
       g += ROW;
     } while (s != end);
@@ -325,9 +317,11 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
   const kept = weights != 0;
   const blocks = (L + BLOCK - 1) / BLOCK;
 
-  // without kept weights a tile of scores and one of gradients; with them one of gradients as long as the keys before a block
-  const tileGradient = kept ? scratch : scratch + TILE;
-  const log2Sum = scratch + (kept ? <usize>max(1, blocks - 1) * TILE : 2 * TILE);
+  // blocks of keys taken at once: where weights are kept all before a block of queries, which are one tile
+  const most: usize = kept ? max(1, blocks - 1) : 1;
+
+  const tileGradient = scratch + TILE;
+  const log2Sum = tileGradient + most * TILE;
   const delta = log2Sum + LINE;
   const spare = delta + LINE;
   const queries = changetype<Right>(spare + LINE);
@@ -338,7 +332,7 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
   // right factors whose rows are no whole eights
   const panelsQ = packedDy + <usize>P * LINE;
   const panelsK = panelsQ + <usize>eights(K) * LINE;
-  const panelsDy = panelsK + <usize>eights(K) * (kept ? <usize>max(1, blocks - 1) * LINE : LINE);
+  const panelsDy = panelsK + <usize>eights(K) * most * LINE;
 
   for (let i0 = firstQuery; i0 < min(L, firstQuery + segment); i0 += BLOCK) {
     const nq = min(BLOCK, L - i0);
@@ -350,7 +344,6 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
     );
     if (dk != 0) queries.open(nq, K, qBlock, kStep, panelsQ);
     if (dv != 0) outputs.open(nq, P, dyBlock, vStep, panelsDy);
-    // where weights are kept all keys before the block of queries are one tile
     const whole = kept ? max(BLOCK, min(firstKey + segment, i0) - firstKey) : BLOCK;
     for (let j0 = firstKey, nk = 0; j0 < firstKey + segment && j0 <= i0; j0 += nk) {
       const diagonal = j0 == i0;
