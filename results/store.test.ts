@@ -8,7 +8,7 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RecallbenchError } from '#core/errors.ts';
 import { FileSlice } from './file-slice.ts';
-import { formatLine, readBytes, readLine, type StoredRecord, type Unreadable } from './line.ts';
+import { formatLine, readBytes, readLine, readPieces, type StoredRecord, type Unreadable } from './line.ts';
 import { madeUpMeasurement, madeUpRecord, type MadeUp } from './made-up.ts';
 import type { Measurement } from './measurement.ts';
 import { pointId } from './point.ts';
@@ -27,6 +27,13 @@ const fresh = () => join(dir, `store-${files++}.jsonl`);
 const record = (seed: number, more: Partial<MadeUp> = {}) => madeUpRecord({ point: { model: 'mamba2', seed }, rows: 3, ...more });
 const measurement = (repetition: number, adapter?: string) => madeUpMeasurement({ measure: { workload: 'ssd', options: { seqLen: 512 }, engine: 'webgpu', repetition }, samples: [1, 2, 3], ...(adapter === undefined ? {} : { adapter }) });
 const ids = (records: readonly StoredRecord[]) => records.map((r) => r.id);
+
+/** As a store reads the bytes of one line. */
+function quickly(text: string): ReturnType<typeof readBytes> {
+  const path = fresh();
+  writeFileSync(path, text);
+  return readBytes(Buffer.from(text), (from, length) => new FileSlice(path, from, length), true);
+}
 
 function codeOf(f: () => unknown): string {
   try {
@@ -62,18 +69,37 @@ describe('a line', () => {
     }
   });
 
-  test('has its own device and code, whatever the lines before it had, and not those of something inside', () => {
+  test('has its own parts, whatever the lines before it had, and not those of something inside', () => {
     const [a, b] = [record(1), { ...record(2), code: { version: '9' } }];
     const elsewhere = { ...record(3), device: { ...a.device, adapter: 'another', features: [',"device":{}'] } };
-    for (const each of [a, b, a, elsewhere, elsewhere, b, a, a]) expect(readLine(formatLine(each))).toEqual(each);
+    const unlike: RunRecord = { ...record(4, { state: 'crashed', reason: '"outcome":{},"appearance":{}' }), sweep: 'x', appearance: { ...a.appearance, label: 'another' } };
+    const others = [elsewhere, unlike, madeUpRecord({ point: { model: 'm', train: [{ options: { seqLen: 8 }, examples: 2 }], modelOptions: { outcome: {}, appearance: {}, test: { accuracy: 1 } } } })];
+    for (const each of [a, b, a, ...others, ...others, b, a, a]) expect(quickly(formatLine(each))).toEqual([each]);
+    const [[first], [second]] = [quickly(formatLine(a)), quickly(formatLine(record(5)))] as RunRecord[][];
+    expect(first.device).toBe(second.device);
     // device and code of the line before stand in the options of a model, and the line has none of its own
     const { device, code, ...bare } = madeUpRecord({ point: { model: 'm', modelOptions: { device: a.device, code: a.code } } });
-    expect(readLine(JSON.stringify({ ...bare, curve: [] }))).toMatchObject({ why: expect.stringContaining('"device"'), ours: true });
+    expect(quickly(JSON.stringify({ ...bare, curve: [] }))).toMatchObject([{ why: expect.stringContaining('"device"'), ours: true }]);
     // twice: the last one counts, as in any JSON
     const twice = formatLine(a).replace(',"startedAt"', `,"device":${JSON.stringify(elsewhere.device)},"code":${JSON.stringify(a.code)},"startedAt"`);
-    readLine(formatLine(elsewhere));
-    expect((readLine(twice) as RunRecord).device.adapter).toBe('another');
+    quickly(formatLine(elsewhere));
+    expect((quickly(twice)[0] as RunRecord).device.adapter).toBe('another');
     expect([device, code]).toEqual([a.device, a.code]);
+  });
+
+  test('says the same read quickly and as plain JSON, whatever is changed in it', () => {
+    const slices = ['plain', 'quoted " and \\ and \n', 'Größe …'].map((name, i) => ({ slice: { name, seqLen: 64 }, accuracy: [1e-7, 1e-120, 0][i], sequenceAccuracy: 0, loss: 2 ** (80 * i), examples: 3, scored: 5 }));
+    const test = { accuracy: 0.5, sequenceAccuracy: 0.25, loss: 1, slices };
+    const { validation: _, ...tested } = record(1);
+    const lines: StoredRecord[] = [record(2), { ...record(1), test: { ...test, slices: slices.slice(0, 1) } }, { ...record(1), test }, tested, record(3, { state: 'crashed', reason: 'é\u2028' }), measurement(0)];
+    for (const line of lines) expect(quickly(formatLine(line))).toEqual([line]);
+    fc.assert(
+      fc.property(fc.constantFrom(...lines.map(formatLine)), fc.nat(), fc.nat(2), fc.constantFrom('', '0', '-', '1e999', '.', '"', '{', '}', ',', '"test":', '"x":1,', ',"steps":{"run":1', 'null'), (line, at, removed, added) => {
+        const changed = line.slice(0, at % line.length) + added + line.slice((at % line.length) + removed);
+        expect(quickly(changed)).toEqual(readPieces(changed));
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('holds null where the schema has null, and no NaN or infinity anywhere', () => {

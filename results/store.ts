@@ -204,33 +204,6 @@ function headText(record: StoredRecord): string {
   return canonicalJson(Object.fromEntries(Object.keys(record).flatMap((key) => (key === 'curve' ? [] : [[key, record[key as keyof StoredRecord]]]))));
 }
 
-/**
- * Neighbours in a store agree in much: device, test mixture, appearance. Lets `record` hold the other's value where
- * both are equal, which halves the memory and the time of reading a large store.
- */
-function share(record: StoredRecord, other: StoredRecord): StoredRecord {
-  for (const key of ['appearance', 'device', 'code'] as const) shareKey<Pick<StoredRecord, typeof key>>(record, other, key);
-  if (isMeasurement(record) || isMeasurement(other)) return record;
-  for (const key of ['train', 'test', 'modelOptions'] as const) shareKey(record.point, other.point, key);
-  return record;
-}
-
-function shareKey<T extends object>(to: T, from: T, key: keyof T): void {
-  if (to[key] !== from[key] && same(to[key], from[key])) to[key] = from[key];
-}
-
-/** Whether two JSON values are equal, keys in the same order. */
-function same(a: unknown, b: unknown): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
-  const [keys, others] = [Object.keys(a), Object.keys(b)];
-  if (keys.length !== others.length || Array.isArray(a) !== Array.isArray(b)) return false;
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i];
-    if (key !== others[i] || !same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key])) return false;
-  }
-  return true;
-}
-
 /** bytes of a store in which curves are checked as they are read: beyond, of ten thousand records and more, when somebody asks for them */
 const CHECKED = 256 * 2 ** 20;
 
@@ -238,7 +211,6 @@ function readFile(path: string, records: Records, problems: Problem[]): void {
   const file = openLines(path);
   try {
     let line = 0;
-    let last: StoredRecord | undefined;
     for (const { bytes, position } of linesOf(file)) {
       line++;
       const slice = (from: number, length: number) => new FileSlice(path, position + from, length);
@@ -247,8 +219,7 @@ function readFile(path: string, records: Records, problems: Problem[]): void {
           problems.push({ path, line, why: read.why });
           continue;
         }
-        records.add(last === undefined ? read : share(read, last));
-        last = read;
+        records.add(read);
       }
     }
   } finally {
