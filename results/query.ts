@@ -76,9 +76,7 @@ export type Cell = DoneCell | FailedCell;
  * validation split rank last.
  */
 export function cellsOf(records: readonly RunRecord[]): Cell[] {
-  // runs of a store share what they have in common
-  const known = new WeakMap<object, string>();
-  const cells = [...groupBy(records, (record) => cellKey(record, known))].map(([key, runs]) => cellOf(key, runs));
+  const cells = [...groupBy(records, cellKey)].map(([key, runs]) => cellOf(key, runs));
   const protocols = groupBy(cells, (cell) => canonicalJson([cell.appearance.label, protocolOf(cell.point)]));
   for (const alike of protocols.values()) {
     const lrs = distinct(alike.flatMap((cell) => cell.lrs));
@@ -123,8 +121,7 @@ export function validationOf({ runs, key }: DoneCell): Estimate | undefined {
 
 /** What a cell of these records would be with each of its learning rates alone, in their order. */
 export function atEachRate(records: readonly RunRecord[]): (cell: Cell) => Cell[] {
-  const known = new WeakMap<object, string>();
-  const groups = groupBy(records, (record) => cellKey(record, known));
+  const groups = groupBy(records, cellKey);
   return ({ key }) => [...groupBy(groups.get(key) ?? [], (run) => run.point.lr)].sort(([a], [b]) => a - b).map(([, runs]) => cellOf(key, runs));
 }
 
@@ -158,20 +155,30 @@ export function sliceValues(records: readonly RunRecord[], key: string): (number
   return [...values].sort((a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : typeof a === 'number' ? -1 : typeof b === 'number' ? 1 : compare(a, b)));
 }
 
-function cellKey(record: RunRecord, known: WeakMap<object, string>): string {
+/** every figure asks for the cells of the same records */
+const keyOf = new WeakMap<RunRecord, string>();
+/** records of a store hold the same mixtures */
+const mixtures = new WeakMap<object, string>();
+
+function cellKey(record: RunRecord): string {
+  const known = keyOf.get(record);
+  if (known !== undefined) return known;
   const { lr: _lr, seed: _seed, ...point } = record.point;
-  return canonicalJson([record.appearance.label, point], known);
+  const key = canonicalJson([record.appearance.label, point], mixtures);
+  keyOf.set(record, key);
+  return key;
 }
 
 function cellOf(key: string, records: readonly RunRecord[]): Cell {
   const runs = records.toSorted((a, b) => a.point.lr - b.point.lr || a.point.seed - b.point.seed || compare(a.id, b.id));
   const { lr: _lr, seed: _seed, ...point } = runs[0].point;
+  const { appearance, stateBytes, parameters } = latest(runs);
   const base: CellBase = {
     key,
     point,
-    appearance: latest(runs).appearance,
-    stateBytes: latest(runs).stateBytes,
-    parameters: latest(runs).parameters,
+    appearance,
+    stateBytes,
+    parameters,
     lrs: distinct(runs.map((run) => run.point.lr)),
     missingLrs: [],
     failed: runs.flatMap((run) => (run.outcome.state === 'done' && run.test ? [] : [failedRun(run)])),
