@@ -1,5 +1,5 @@
 /** TensorFlow.js as everyone above the engines sees it. */
-import * as tf from '@tensorflow/tfjs';
+import tf from './tfjs/library.cjs';
 
 // production mode: no advertisement on stderr, no slow checks
 tf.env().set('PROD', true);

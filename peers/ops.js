@@ -69,6 +69,7 @@ function serve() {
   // which PyTorch on which device: a failed measurement tells it too
   const ready = answer();
   return {
+    ready,
     ask: async (request) => {
       const about = await ready;
       child.stdin.write(`${JSON.stringify(request)}\n`);
@@ -95,6 +96,8 @@ checkWritable(values.out);
 const store = openStore(values.out);
 const missing = (id) => !finished.has(store.findMeasurement(id)?.outcome.state);
 const peer = serve();
+// it takes seconds to load, and our first measurement is not to share the machine with that
+await peer.ready;
 
 /** One measurement of PyTorch as a record. */
 async function theirs(ours, form) {

@@ -1,9 +1,14 @@
-// Compiles the AssemblyScript kernels (*.as.ts under engine/wasm/assembly and kernels/) into two modules: dist/wasm/simd.wasm and
-// dist/wasm/relaxed.wasm (relaxed SIMD: fused multiply-add). `--only FILE…` and `--out DIR` are for work on one kernel.
+// Compiles the AssemblyScript kernels (*.as.ts under engine/wasm/assembly and kernels/) into two modules, at the same time:
+// dist/wasm/simd.wasm and dist/wasm/relaxed.wasm (relaxed SIMD: fused multiply-add). `--only FILE…` and `--out DIR` are for work on one kernel.
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import asc from 'assemblyscript/asc';
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
+
+const modules = {
+  simd: ['simd', 'threads'],
+  relaxed: ['simd', 'threads', 'relaxed-simd'],
+};
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string', default: 'dist/wasm' }, only: { type: 'boolean' } } });
 const found = ['engine/wasm/assembly', 'kernels']
@@ -11,23 +16,27 @@ const found = ['engine/wasm/assembly', 'kernels']
   .filter((f) => f.endsWith('.as.ts'))
   .sort();
 const entries = values.only ? positionals : found;
-mkdirSync(values.out, { recursive: true });
 
-for (const [name, features] of [
-  ['simd', ['simd', 'threads']],
-  ['relaxed', ['simd', 'threads', 'relaxed-simd']],
-]) {
+if (isMainThread) {
+  mkdirSync(values.out, { recursive: true });
+  for (const name of Object.keys(modules)) {
+    const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2), workerData: name });
+    worker.on('error', (error) => {
+      process.stderr.write(`${error.message}\n`);
+      process.exitCode = 1;
+    });
+  }
+} else {
+  const { default: asc } = await import('assemblyscript/asc');
+  const name = /** @type {keyof typeof modules} */ (workerData);
   const { error, stderr } = await asc.main([
     ...entries,
     '--outFile', join(values.out, `${name}.wasm`),
     '--runtime', 'stub', '--use', 'abort=', '--noAssert',
     '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536',
     '-O3', '--noExportMemory', '--disableWarning', '112', '--disableWarning', '201',
-    ...features.flatMap((f) => ['--enable', f]),
+    ...modules[name].flatMap((f) => ['--enable', f]),
   ]);
-  if (error) {
-    process.stderr.write(`${stderr.toString()}\n${error.message}\n`);
-    process.exit(1);
-  }
+  if (error) throw new Error(`${name}.wasm: ${stderr.toString()}\n${error.message}`);
   process.stdout.write(`${values.out}/${name}.wasm from ${entries.length} files\n`);
 }
