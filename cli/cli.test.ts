@@ -201,6 +201,7 @@ describe.concurrent('wrong input ends with 2, names what is wrong, and touches n
     ['unknown precision', ['train', ...tiny, '--model', 'mamba2', '--precision', 'fp23'], /^E_CONFIG: .*fp32/],
     ['unknown sweep', ['sweep', 'quik'], /^E_NAME: unknown sweep "quik"\. Did you mean "quick"\?/],
     ['unknown figure', ['report', 'recall-vs-stat', '--from', 'good.jsonl'], /^E_NAME: unknown figure "recall-vs-stat"\. Did you mean "recall-vs-state"\?/],
+    ['a store for a figure', ['report', 'good.jsonl'], /^E_NAME: "good\.jsonl" is a path and no figure\. Remedy: recallbench report all --from good\.jsonl/],
     ['a width that is none', ['report', 'all', '--from', 'good.jsonl', '--width', 'colum'], /^E_CONFIG: the width of a figure is column \(85 mm\).*not "colum"/],
     ['a share that is none', ['report', 'all', '--from', 'good.jsonl', '--reach', '2'], /^E_CONFIG: --reach is a share above 0/],
     ['unknown theme', ['report', 'all', '--from', 'good.jsonl', '--theme', 'drak'], /^E_NAME: unknown theme "drak"\. Did you mean "dark"\?/],

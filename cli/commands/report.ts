@@ -1,4 +1,5 @@
 /** `report`: figures from stores. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { lookUp } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
@@ -56,7 +57,12 @@ function share(flag: string, text: string): number {
 
 async function report(name: string, flags: Flags): Promise<void> {
   const [{ drawFigures, checkFigures }, { readGiven }] = await Promise.all([import('../figures.ts'), import('../stores.ts')]);
-  if (name !== 'all') checkFigures([name]);
+  try {
+    if (name !== 'all') checkFigures([name]);
+  } catch (error) {
+    if (!existsSync(name)) throw error;
+    throw new RecallbenchError('E_NAME', `"${name}" is a path and no figure. Remedy: recallbench report all --from ${name}`);
+  }
   const [{ themes }, { parseReportFormats, parseWidth }] = await Promise.all([import('#reports/theme.ts'), import('#reports/write.ts')]);
   const page = flags.format !== undefined && parseReportFormats(flags.format).html;
   const theme = lookUp(themes, 'theme', flags.theme).name;
