@@ -97,7 +97,9 @@ export function readLine(text: string): StoredRecord | Unreadable {
   return parsed.success ? parsed.data : unreadable(parsed.error);
 }
 
-const CURVE = Buffer.from(',"curve":[');
+const CURVE = ',"curve":[';
+/** what of it is looked for: fewer than eight bytes, of which the first is rare, are found in half the time */
+const RARE = Buffer.from(CURVE.slice(4));
 /** a whole line of ours ends so, with a curve of no row or of some */
 const ENDS = ['"curve":[]}', '}]}'].map((text) => Buffer.from(text));
 /** letters of no curve: of NaN, of Infinity, and of "schema", with which another record begins */
@@ -109,7 +111,7 @@ const FOREIGN = ['N', 'I', 'h'].map((letter) => letter.charCodeAt(0));
  * once where `check` says so, and otherwise when it is asked for: then only its end and what cannot be in it are looked at.
  */
 export function readBytes(line: Buffer, slice: (from: number, length: number) => FileSlice, check: boolean): (StoredRecord | Unreadable)[] {
-  const curveAt = line.indexOf(CURVE);
+  const curveAt = line.indexOf(RARE) - (CURVE.length - RARE.length);
   if (curveAt >= 0) {
     const run = runIn(line, curveAt, slice, check);
     if (run !== undefined) return [run];
@@ -143,9 +145,8 @@ type Lazy = RunRecord & { [kept]: Kept };
 
 /** A run whose evaluations and curve are not parsed yet; undefined where the line is none or has another form than ours. */
 function runIn(line: Buffer, curveAt: number, slice: (from: number, length: number) => FileSlice, check: boolean): RunRecord | undefined {
-  const from = curveAt + CURVE.length - 1;
-  const curve = line.subarray(from, -1);
-  const whole = check ? line.at(-1) === BRACE && isCurve(curve.toString('latin1')) : ENDS.some((end) => line.subarray(-end.length).equals(end)) && !FOREIGN.some((letter) => curve.includes(letter));
+  const [from, to] = [curveAt + CURVE.length - 1, line.length - 1];
+  const whole = check ? line[to] === BRACE && isCurve(line.toString('latin1', from, to)) : ENDS.some((end) => line.subarray(-end.length).equals(end)) && !FOREIGN.some((letter) => line.includes(letter, from));
   if (!whole) return undefined;
   const text = line.toString('utf8', 0, curveAt);
   const found = parseRun(text);
@@ -153,7 +154,7 @@ function runIn(line: Buffer, curveAt: number, slice: (from: number, length: numb
   const { run, test, validation, at } = found;
   // a copy: a part of the text would keep the whole of it in memory
   const evaluations = text.length === curveAt ? line.toString('latin1', at, at + test.length + validation.length) : test + validation;
-  Object.defineProperty(run, kept, { value: { curve: slice(from, curve.length), evaluations } satisfies Kept });
+  Object.defineProperty(run, kept, { value: { curve: slice(from, to - from), evaluations } satisfies Kept });
   if (test !== '') Object.defineProperty(run, 'test', lazyTest);
   if (validation !== '') Object.defineProperty(run, 'validation', lazyValidation);
   return Object.defineProperty(run, 'curve', lazyCurve) as unknown as RunRecord;
