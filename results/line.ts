@@ -9,7 +9,7 @@ import { measureId, measurementSchema, type Measurement } from './measurement.ts
 import { pointId } from './point.ts';
 import { isObject, number, parseJson, parseMeasurement, parseRun, whole } from './head-text.ts';
 import { quickCheck } from './quick-check.ts';
-import { recordSchema, SCHEMA_VERSION, type Evaluation, type RunRecord } from './record.ts';
+import { recordSchema, SCHEMA_VERSION, type RunRecord } from './record.ts';
 
 /** What a line of a store may be: a training run, or the cost of something. */
 export type StoredRecord = RunRecord | Measurement;
@@ -136,7 +136,7 @@ export function readPieces(line: string): (StoredRecord | Unreadable)[] {
 
 /** What a run keeps until somebody asks for it: where in a file its curve is, and its evaluations as text, then parsed. */
 interface Kept {
-  curve: FileSlice | Curve;
+  readonly curve: FileSlice;
   evaluations: string | Evaluations;
 }
 type Evaluations = Pick<RunRecord, 'test' | 'validation'>;
@@ -164,14 +164,10 @@ function runIn(line: Buffer, curveAt: number, slice: (from: number, length: numb
 const lazyCurve: PropertyDescriptor & ThisType<Lazy> = {
   get() {
     const { curve } = this[kept];
-    if (Array.isArray(curve)) return curve;
     // not kept: those of a large store are more than memory holds
     const text = curve.text();
     if (!isCurve(text)) throw new RecallbenchError('E_STORE', `${curve.path}: the learning curve of record ${this.id} is damaged. Remove its line, or run its point again into another store`);
     return JSON.parse(text) as Curve;
-  },
-  set(curve: Curve) {
-    this[kept].curve = curve;
   },
   enumerable: true,
   configurable: true,
@@ -181,18 +177,16 @@ const lazyEvaluation = (key: 'test' | 'validation'): PropertyDescriptor & ThisTy
   get() {
     return evaluationsOf(this)[key];
   },
-  set(evaluation: Evaluation) {
-    evaluationsOf(this)[key] = evaluation;
-  },
   enumerable: true,
   configurable: true,
 });
+const [lazyTest, lazyValidation] = [lazyEvaluation('test'), lazyEvaluation('validation')];
+
 function evaluationsOf({ [kept]: of }: Lazy): Evaluations {
   if (typeof of.evaluations === 'string') of.evaluations = JSON.parse(`{${of.evaluations.slice(1)}}`) as Evaluations;
   return of.evaluations;
 }
 
-const [lazyTest, lazyValidation] = [lazyEvaluation('test'), lazyEvaluation('validation')];
 function unreadable(error: z.ZodError): Unreadable {
   const issue = error.issues[0];
   return { why: `a record that breaks the schema at "${issue.path.map(String).join('.')}": ${issue.message}`, ours: true };
