@@ -232,7 +232,8 @@ describe.skipIf(executable === undefined)(`the report in a browser${executable =
       expect(await inked(page, 'dialog canvas[role=img]')).toBe(true);
       await page.keyboard.press('Escape');
       expect(await page.locator('dialog[open]').count()).toBe(0);
-      expect(hash(page).get('run')).toBeNull();
+      // the page hears of the closing a moment later
+      await expect.poll(() => hash(page).get('run')).toBeNull();
     }));
 
   test('opens a run from its row, the next one by a key, and goes back', () =>

@@ -147,7 +147,7 @@ type Lazy = RunRecord & { [kept]: Kept };
 function runIn(line: Buffer, curveAt: number, slice: (from: number, length: number) => FileSlice, check: boolean): RunRecord | undefined {
   const [from, to] = [curveAt + CURVE.length - 1, line.length - 1];
   const whole = check ? line[to] === BRACE && isCurve(line.toString('latin1', from, to)) : ENDS.some((end) => line.subarray(-end.length).equals(end)) && !FOREIGN.some((letter) => line.includes(letter, from));
-  if (!whole) return undefined;
+  if (!whole || line.toString('latin1', curveAt, from + 1) !== CURVE) return undefined;
   const text = line.toString('utf8', 0, curveAt);
   const found = parseRun(text);
   if (found === undefined || !isHead(found.run)) return undefined;
