@@ -214,9 +214,12 @@ describe.skipIf(executable === undefined)(`the report in a browser${executable =
       const light = await look();
       expect(light.paper).toBe('rgb(248, 247, 244)');
       expect(light.drawing === dark.drawing).toBe(false);
-      await page.reload();
-      await page.waitForSelector('html[data-ready]', { state: 'attached' });
-      expect((await look()).paper).toBe(light.paper);
+      // the browser stores what it is given to remember a moment later, and a reload may come before that
+      await expect.poll(async () => {
+        await page.reload();
+        await page.waitForSelector('html[data-ready]', { state: 'attached' });
+        return (await look()).paper;
+      }).toBe(light.paper);
       await page.locator('#theme').click();
       expect((await look()).paper).toBe(dark.paper);
     }, { colorScheme: 'dark' }));
