@@ -8,7 +8,8 @@ import type { OpenSegment } from './open-point.ts';
 /**
  * Evaluates on `limit` examples of each segment at most; example i comes from stream.fork(segment).fork(i).
  * A segment's accuracy is the mean over scored positions; the overall one is the mean over all examples of all segments,
- * as the published figures have it, and under a limit the estimate of that. An example is right as a whole when all of its scored positions are. Aborting the signal throws its AbortError.
+ * as the published figures have it, and under a limit the estimate of that. An example is right as a whole when all of its scored
+ * positions are. Aborting the signal throws its AbortError.
  */
 export async function evaluate(executable: Executable, segments: readonly OpenSegment[], stream: Stream, { limit = Infinity, signal }: { limit?: number; signal?: AbortSignal } = {}): Promise<Evaluation> {
   const slices: Evaluation['slices'] = [];

@@ -4,6 +4,8 @@
  * Text in any other form than `formatLine` gives it is parsed as JSON and nothing else.
  */
 
+import { isPlain } from './quick-check.ts';
+
 /** patterns of JSON as `JSON.stringify` writes it: numbers that are finite, whole ones that are safe, strings with nothing escaped */
 export const number = '-?(?:0|[1-9]\\d{0,20})(?:\\.\\d+)?(?:e[-+]\\d{1,2})?';
 export const whole = '-?(?:0|[1-9]\\d{0,14})';
@@ -45,7 +47,7 @@ class Shared {
 
   /** Puts them where their place is held; false where it is not, or where the text is not the two. */
   fill(object: unknown, text: string): boolean {
-    if (!isObject(object) || object[this.#first] !== 0 || object[this.#second] !== 0) return false;
+    if (!isPlain(object) || object[this.#first] !== 0 || object[this.#second] !== 0) return false;
     const members = this.#byText.get(text) ?? this.#parse(text);
     if (members === undefined) return false;
     object[this.#first] = members[this.#first];
@@ -102,9 +104,5 @@ export function parseJson(text: string): unknown {
 
 function parseObject(text: string): Json | undefined {
   const value = parseJson(text);
-  return isObject(value) ? value : undefined;
-}
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isPlain(value) ? value : undefined;
 }

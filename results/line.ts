@@ -5,10 +5,10 @@
 import { z } from '#core/config.ts';
 import { RecallbenchError } from '#core/errors.ts';
 import type { FileSlice } from './file-slice.ts';
+import { number, parseJson, parseMeasurement, parseRun, whole } from './head-text.ts';
 import { measureId, measurementSchema, type Measurement } from './measurement.ts';
 import { pointId } from './point.ts';
-import { isObject, number, parseJson, parseMeasurement, parseRun, whole } from './head-text.ts';
-import { quickCheck } from './quick-check.ts';
+import { isPlain, quickCheck } from './quick-check.ts';
 import { recordSchema, SCHEMA_VERSION, type RunRecord } from './record.ts';
 
 /** What a line of a store may be: a training run, or the cost of something. */
@@ -89,7 +89,7 @@ export function readLine(text: string): StoredRecord | Unreadable {
       ? { why: 'torn: the record breaks off or is damaged (a crash while it was written, or it is being written now)', ours: true }
       : { why: 'not JSON', ours: false };
   }
-  if (!isObject(json) || typeof json['schema'] !== 'number') return { why: 'not a record of recallbench', ours: false };
+  if (!isPlain(json) || typeof json['schema'] !== 'number') return { why: 'not a record of recallbench', ours: false };
   if (json['schema'] !== SCHEMA_VERSION) {
     return { why: `schema version ${json['schema']}; this version of recallbench reads version ${SCHEMA_VERSION}. The line is kept as it is`, ours: true };
   }

@@ -106,6 +106,7 @@ function either(a: QuickCheck, b: QuickCheck): QuickCheck {
   return (value) => a(value) || b(value);
 }
 
-function isPlain(value: unknown): value is Record<string, unknown> {
+/** An object of JSON: neither null nor a list. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
