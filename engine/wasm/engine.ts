@@ -10,11 +10,11 @@ import { assignPlaces } from '../graph/placement.ts';
 import { print, root, type Value } from '../graph/graph.ts';
 import { sizeOf, specOf, type DType, type TensorSpec } from '../tensor-spec.ts';
 import { lower } from './lower.ts';
-import { ARENA_BASE, defaultThreads, hasRelaxedSimd, Runtime } from './runtime.ts';
+import { ARENA_BASE, defaultThreads, Runtime, simdKinds, simdOf, type Simd } from './runtime.ts';
 
 export interface WasmOptions extends EngineOptions {
-  /** false keeps to plain SIMD */
-  readonly relaxed?: boolean;
+  /** no better than this */
+  readonly simd?: Simd;
   /** fills the arena with NaN before every run, so that a kernel that reads what nobody wrote is found */
   readonly poison?: boolean;
   /** told of every compiled function: its graph as text, and its launches with times that grow as it runs */
@@ -154,25 +154,28 @@ class WasmExecutable implements Executable {
   }
 }
 
+/** As features of the engine. */
+const simdNames: Record<Simd, string> = { plain: 'simd128', relaxed: 'relaxed-simd', wide: 'simd256' };
+
 /** Opens the engine. Every executable has a memory and threads of its own, freed by `dispose`. */
 export function openWasm(options: WasmOptions = {}): Promise<Engine> {
   const threads = options.threads ?? defaultThreads();
   if (!Number.isInteger(threads) || threads < 1 || threads > 64) throw new RecallbenchError('E_CONFIG', `threads must be a whole number from 1 to 64, not ${threads}`);
-  const relaxed = (options.relaxed ?? true) && hasRelaxedSimd();
+  const simd = simdOf(options.simd);
   const runtimes = new Set<Runtime>();
   const describe = (): EngineDescription => ({
     engine: 'wasm',
     adapter: cpus()[0]?.model ?? 'unknown CPU',
     threads,
     precision: 'fp32',
-    features: ['simd128', ...(relaxed ? ['relaxed-simd'] : []), ...(threads > 1 ? ['threads'] : [])],
+    features: [...simdKinds.slice(0, simdKinds.indexOf(simd) + 1).map((kind) => simdNames[kind]), ...(threads > 1 ? ['threads'] : [])],
     versions: { recallbench: packageVersion, node: process.versions.node, v8: process.versions.v8 },
   });
   return Promise.resolve({
     name: 'wasm',
     describe,
     compile: (program: Program) => {
-      const runtime = new Runtime({ threads, relaxed });
+      const runtime = new Runtime({ threads, simd });
       runtimes.add(runtime);
       const executable = new WasmExecutable(runtime, program, options);
       const dispose = executable.dispose.bind(executable);
@@ -193,6 +196,6 @@ export function openWasm(options: WasmOptions = {}): Promise<Engine> {
 export const wasm: EngineEntry<'wasm'> = {
   name: 'wasm',
   summary: 'embedded CPU engine: captured graph on WebAssembly with SIMD and threads',
-  available: () => Promise.resolve({ ok: true, detail: `${defaultThreads()} threads, ${hasRelaxedSimd() ? 'relaxed SIMD' : 'plain SIMD'}` }),
+  available: () => Promise.resolve({ ok: true, detail: `${defaultThreads()} threads, ${simdOf()} SIMD` }),
   open: openWasm,
 };

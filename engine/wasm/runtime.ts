@@ -17,21 +17,50 @@ const MEMORY_END = 2 ** 32 - PAGE;
 const CONTROL_OFFSET = PAGE;
 const CONTROL_WORDS = 2 ** 15;
 
+/**
+ * Vector instructions of the compiled kernels, each kind with those before it: plain SIMD; relaxed SIMD, which has a fused multiply-add; wide,
+ * where V8 joins pairs of vectors to 256 bits.
+ */
+export const simdKinds = ['plain', 'relaxed', 'wide'] as const;
+export type Simd = (typeof simdKinds)[number];
+
 export interface RuntimeOptions {
   readonly threads: number;
-  /** false keeps to plain SIMD even where relaxed SIMD exists */
-  readonly relaxed: boolean;
+  /** one that this machine has: see `simdOf` */
+  readonly simd: Simd;
 }
 
 /** The smallest module with a relaxed-SIMD instruction: (func (result v128) i32x4.relaxed_trunc_f32x4_s (v128.const 0)). */
 const relaxedProbe = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11]);
 
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
 /** Whether this Node compiles relaxed SIMD; Node 20 needs a flag, which is set here before any module is compiled. */
-export function hasRelaxedSimd(): boolean {
+function hasRelaxedSimd(): boolean {
   if (WebAssembly.validate(relaxedProbe)) return true;
-  if (Number(process.versions.node.split('.')[0]) > 20) return false;
+  if (nodeMajor > 20) return false;
   setFlagsFromString('--experimental-wasm-relaxed-simd');
   return WebAssembly.validate(relaxedProbe);
+}
+
+/**
+ * Whether V8 joins pairs of vectors: on x64 processors with AVX2 from Node 24 on, by a flag that is set here before any module is compiled.
+ * Earlier versions have the flag and join next to nothing. Only Linux tells what its processor has.
+ */
+function hasWideSimd(): boolean {
+  if (nodeMajor < 24 || process.arch !== 'x64' || process.platform !== 'linux' || !/^flags\b.* avx2\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'))) return false;
+  setFlagsFromString('--experimental-wasm-revectorize');
+  return true;
+}
+
+let best: Simd | undefined;
+
+/** What kernels use here: the best of `wanted`, of RECALLBENCH_SIMD and of what this Node has, whichever is least. Throws E_CONFIG. */
+export function simdOf(wanted: Simd = 'wide'): Simd {
+  const limit = (process.env['RECALLBENCH_SIMD'] ?? 'wide') as Simd;
+  if (!simdKinds.includes(limit)) throw new RecallbenchError('E_CONFIG', `RECALLBENCH_SIMD is "${limit}". Remedy: one of ${simdKinds.join(', ')}.`);
+  best ??= !hasRelaxedSimd() ? 'plain' : limit === 'wide' && hasWideSimd() ? 'wide' : 'relaxed';
+  return simdKinds[Math.min(...[wanted, limit, best].map((kind) => simdKinds.indexOf(kind)))];
 }
 
 /** Number of threads when none is asked for. */
@@ -41,7 +70,6 @@ export function defaultThreads(): number {
 
 export class Runtime {
   readonly threads: number;
-  readonly relaxed: boolean;
   readonly memory: WebAssembly.Memory;
   readonly #instance: WebAssembly.Instance;
   readonly #control: Int32Array;
@@ -53,8 +81,7 @@ export class Runtime {
 
   constructor(options: RuntimeOptions) {
     this.threads = options.threads;
-    this.relaxed = options.relaxed && hasRelaxedSimd();
-    const file = join(packageRoot, 'dist', 'wasm', this.relaxed ? 'relaxed.wasm' : 'simd.wasm');
+    const file = join(packageRoot, 'dist', 'wasm', options.simd === 'plain' ? 'simd.wasm' : 'relaxed.wasm');
     let bytes: Buffer;
     try {
       bytes = readFileSync(file);
@@ -63,14 +90,15 @@ export class Runtime {
     }
     const module = new WebAssembly.Module(bytes);
     this.memory = new WebAssembly.Memory({ initial: ARENA_BASE / PAGE, maximum: 65536, shared: true });
-    this.#instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
+    const env = { memory: this.memory, wide: Number(options.simd === 'wide') };
+    this.#instance = new WebAssembly.Instance(module, { env });
     this.#control = new Int32Array(this.memory.buffer, CONTROL_OFFSET, CONTROL_WORDS);
     const code = new URL('./thread.js', import.meta.url);
     // a thread that never begins would be waited for without end
     if (this.threads > 1 && !existsSync(code)) throw new RecallbenchError('E_ENGINE', `the code of worker threads is missing (${fileURLToPath(code)}). Remedy: npm run build, or --threads 1.`);
     for (let thread = 1; thread < this.threads; thread++) {
       const worker = new Worker(code, {
-        workerData: { recallbenchThread: true, module, memory: this.memory, controlOffset: CONTROL_OFFSET, controlWords: CONTROL_WORDS, thread, threads: this.threads },
+        workerData: { recallbenchThread: true, module, env, controlOffset: CONTROL_OFFSET, controlWords: CONTROL_WORDS, thread, threads: this.threads },
       });
       worker.unref();
       this.#workers.push(worker);

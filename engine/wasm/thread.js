@@ -76,9 +76,9 @@ export function runPlan(control, functions, plan, thread, threads, milliseconds)
 
 /** The life of a worker thread. */
 function work() {
-  const { module, memory, controlOffset, controlWords, thread, threads } = workerData;
-  const control = new Int32Array(memory.buffer, controlOffset, controlWords);
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const { module, env, controlOffset, controlWords, thread, threads } = workerData;
+  const control = new Int32Array(env.memory.buffer, controlOffset, controlWords);
+  const { exports } = new WebAssembly.Instance(module, { env });
   /** @type {{ plan: ThreadPlan, functions: Function[] }[]} */
   const plans = [];
   for (let generation = 1; ; generation++) {
@@ -88,7 +88,7 @@ function work() {
     if (command === COMMAND.exit) break;
     if (command === COMMAND.load) {
       // V8 tells other threads late that a shared memory has grown, and until then memory.copy and memory.fill trap beyond the old size
-      memory.grow(0);
+      env.memory.grow(0);
       const plan = /** @type {ThreadPlan} */ (receiveMessageOnPort(/** @type {any} */ (parentPort))?.message);
       plans.push({ plan, functions: plan.kernels.map((k) => /** @type {Function} */ (exports[k])) });
       Atomics.add(control, CONTROL.arrived, 1);

@@ -9,7 +9,7 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
   class Instance {
-    constructor(module: Module, imports: { env: { memory: Memory } });
+    constructor(module: Module, imports: { env: { memory: Memory; wide?: number } });
     readonly exports: Record<string, unknown>;
   }
   function validate(bytes: Uint8Array): boolean;

@@ -3,8 +3,8 @@
  * diagonal is used in strips of six rows of the result, each as far as its last row needs: so a strip meets up to five places beyond
  * the diagonal, which have to be zeros. Steps are in bytes.
  */
-import { gemmSweep, packB } from '../../engine/wasm/assembly/gemm.as';
-import { madd } from '../../engine/wasm/assembly/math.as';
+import { gemmSweep, packB, WIDE } from '../../engine/wasm/assembly/gemm.as';
+import { constant, madd } from '../../engine/wasm/assembly/math.as';
 
 /** queries, and keys, of a tile */
 export const BLOCK: i32 = 64;
@@ -22,6 +22,10 @@ export function eights(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
+const EXP2 = memory.data<f32>([
+  12582912, -125, 0.0013276471997779502, 0.00967554133442009, 0.05550713273481288, 0.2402211972384115, 0.6931469670647699, 1,
+]);
+
 /**
  * 2ˣ in each lane for x ≤ 0 (minimax polynomial of degree 5 on [−½, ½]; relative error below 2.5·10⁻⁷). 2⁰ is exactly 1; below
  * −125 it is 2⁻¹²⁵, not 0; NaN stays NaN. Half the work of exp4.
@@ -30,16 +34,15 @@ export function eights(n: i32): i32 {
 @inline
 export function exp2Falling4(x: v128): v128 {
   // adding 1.5·2²³ leaves the nearest integer in the low bits
-  const magic = f32x4.splat(12582912);
-  const clamped = f32x4.pmax(x, f32x4.splat(-125));
+  const magic = constant(EXP2, 0);
+  const clamped = f32x4.pmax(x, constant(EXP2, 1));
   const t = f32x4.add(clamped, magic);
   const f = f32x4.sub(clamped, f32x4.sub(t, magic));
-  let p = f32x4.splat(0.0013276471997779502);
-  p = madd(p, f, f32x4.splat(0.00967554133442009));
-  p = madd(p, f, f32x4.splat(0.05550713273481288));
-  p = madd(p, f, f32x4.splat(0.2402211972384115));
-  p = madd(p, f, f32x4.splat(0.6931469670647699));
-  p = madd(p, f, f32x4.splat(1));
+  let p = madd(constant(EXP2, 2), f, constant(EXP2, 3));
+  p = madd(p, f, constant(EXP2, 4));
+  p = madd(p, f, constant(EXP2, 5));
+  p = madd(p, f, constant(EXP2, 6));
+  p = madd(p, f, constant(EXP2, 7));
   return i32x4.add(p, i32x4.shl(t, 23));
 }
 
@@ -71,7 +74,7 @@ export class Right {
 
 /**
  * Sᵀ[nk×nq] = alpha·X·Qᵀ + D, X the nk rows of k values at x, Qᵀ packed by packB, D one row (0: none); on the diagonal query i has the keys
- * up to the last of its eight.
+ * up to the last of its eight, or of its sixteen where tiles are wide.
  */
 export function scores(nk: i32, nq: i32, k: i32, alpha: f32, x: usize, xStep: usize, packed: usize, to: usize, d: usize, diagonal: bool): void {
   const panel = <usize>k << 5;
@@ -79,11 +82,9 @@ export function scores(nk: i32, nq: i32, k: i32, alpha: f32, x: usize, xStep: us
     gemmSweep(nk, eights(nq), k, alpha, x, xStep, 4, packed, 32, panel, 0, to, ROW, d, 0, 0);
     return;
   }
-  for (let i = 0; i < nq; i += 8) {
-    gemmSweep(min(nk, i + 8), 8, k, alpha, x, xStep, 4, packed, 32, panel, 0, to, ROW, d, 0, 0);
-    packed += panel;
-    to += 32;
-    if (d != 0) d += 32;
+  const columns = WIDE ? 16 : 8;
+  for (let i = 0; i < nq; i += columns) {
+    gemmSweep(min(nk, i + columns), min(columns, eights(nq) - i), k, alpha, x, xStep, 4, packed + <usize>(i >> 3) * panel, 32, panel, 0, to + (<usize>i << 2), ROW, d == 0 ? 0 : d + (<usize>i << 2), 0, 0);
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * Causal softmax attention by tiles (Dao et al. 2022, arXiv 2205.14135): 64 queries by 64 keys of scores at a time, held
- * transposed, Sᵀ[key][query], so that the four lanes are four queries and the softmax needs no sums across lanes.
- * Tiles above the diagonal are skipped, and so are the register tiles above it within a tile on the diagonal.
+ * transposed, Sᵀ[key][query], so that the four lanes are four queries and the softmax needs no sums across lanes; it takes eight queries at
+ * once, two vectors that V8 may join (storePair). Tiles above the diagonal are skipped, and so are the register tiles above it within a tile on the diagonal.
  */
-import { arg, farg, log4, madd } from '../../engine/wasm/assembly/math.as';
+import { arg, farg, log4, madd, storePair } from '../../engine/wasm/assembly/math.as';
 import { packB } from '../../engine/wasm/assembly/gemm.as';
 import { dot } from '../ssd/task.as';
 import { BEYOND, BLOCK, LOG2E, Right, ROW, eights, exp2Falling4, overKeys, overQueries, scores } from './tile.as';
@@ -44,84 +44,119 @@ function clearAbove(nk: i32, nq: i32, tile: usize): void {
   }
 }
 
-/** Largest in each lane of the scores of four queries with `keys` keys, and of m. */
-// @ts-ignore: decorator
-@inline
-function largest(keys: i32, at: usize, m: v128): v128 {
+/** Largest of the scores of eight queries with `keys` keys, and of m, in m. */
+function largest(keys: i32, at: usize, m: usize): void {
   const end = at + <usize>keys * ROW;
   const quads = at + <usize>(keys & ~3) * ROW;
-  let m1 = m, m2 = m, m3 = m;
+  let a0 = v128.load(m), b0 = v128.load(m, 16);
+  let a1 = a0, b1 = b0, a2 = a0, b2 = b0, a3 = a0, b3 = b0;
   while (at != quads) {
-    m = f32x4.pmax(m, v128.load(at));
-    m1 = f32x4.pmax(m1, v128.load(at, ROW));
-    m2 = f32x4.pmax(m2, v128.load(at, 2 * ROW));
-    m3 = f32x4.pmax(m3, v128.load(at, 3 * ROW));
+    a0 = f32x4.pmax(a0, v128.load(at));
+    b0 = f32x4.pmax(b0, v128.load(at, 16));
+    a1 = f32x4.pmax(a1, v128.load(at, ROW));
+    b1 = f32x4.pmax(b1, v128.load(at, ROW + 16));
+    a2 = f32x4.pmax(a2, v128.load(at, 2 * ROW));
+    b2 = f32x4.pmax(b2, v128.load(at, 2 * ROW + 16));
+    a3 = f32x4.pmax(a3, v128.load(at, 3 * ROW));
+    b3 = f32x4.pmax(b3, v128.load(at, 3 * ROW + 16));
     at += 4 * ROW;
   }
   while (at != end) {
-    m = f32x4.pmax(m, v128.load(at));
+    a0 = f32x4.pmax(a0, v128.load(at));
+    b0 = f32x4.pmax(b0, v128.load(at, 16));
     at += ROW;
   }
-  return f32x4.pmax(f32x4.pmax(m, m1), f32x4.pmax(m2, m3));
+  const a = f32x4.pmax(f32x4.pmax(a0, a1), f32x4.pmax(a2, a3));
+  const b = f32x4.pmax(f32x4.pmax(b0, b1), f32x4.pmax(b2, b3));
+  storePair(m, a, b);
 }
 
-/** Scores of four queries with `keys` keys become 2^(s − m); returns their sum on top of `sum`. */
-// @ts-ignore: decorator
-@inline
-function powers(keys: i32, at: usize, m: v128, sum: v128): v128 {
+/** Scores of eight queries with `keys` keys become 2^(s − m); their sums come on top of `sum`. */
+function powers(keys: i32, at: usize, m: usize, sum: usize): void {
   const end = at + <usize>keys * ROW;
+  const m0 = v128.load(m), m1 = v128.load(m, 16);
+  let sum0 = v128.load(sum), sum1 = v128.load(sum, 16);
   do {
-    const p = exp2Falling4(f32x4.sub(v128.load(at), m));
-    sum = f32x4.add(sum, p);
-    v128.store(at, p);
+    const p0 = exp2Falling4(f32x4.sub(v128.load(at), m0));
+    const p1 = exp2Falling4(f32x4.sub(v128.load(at, 16), m1));
+    sum0 = f32x4.add(sum0, p0);
+    sum1 = f32x4.add(sum1, p1);
+    storePair(at, p0, p1);
     at += ROW;
   } while (at != end);
-  return sum;
+  storePair(sum, sum0, sum1);
 }
 
-/** Weights of four queries with `keys` keys times `share`; what counts for nothing, hidden weights above all, becomes 0: a part of it could be denormal, and slow. */
+/** p times share; what counts for nothing, hidden weights above all, becomes 0: a part of it could be denormal, and slow. */
 // @ts-ignore: decorator
 @inline
-function divide(keys: i32, at: usize, share: v128): void {
+function portion(p: v128, share: v128): v128 {
+  return f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING))));
+}
+
+/** Weights of eight queries with `keys` keys times `share`. */
+function divide(keys: i32, at: usize, share: usize): void {
   const end = at + <usize>keys * ROW;
+  const share0 = v128.load(share), share1 = v128.load(share, 16);
   for (; at != end; at += ROW) {
-    const p = v128.load(at);
-    v128.store(at, f32x4.mul(share, v128.and(p, f32x4.gt(p, f32x4.splat(NOTHING)))));
+    const p0 = portion(v128.load(at), share0);
+    const p1 = portion(v128.load(at, 16), share1);
+    storePair(at, p0, p1);
   }
 }
 
-/** The logarithms of Σ eˢ of up to four queries; only a backward pass reads them. */
-// @ts-ignore: decorator
-@inline
-function storeLogSums(queries: i32, to: usize, m: v128, sum: v128): void {
-  let lse = madd(m, f32x4.splat(1 / LOG2E), log4(sum));
-  for (let t = 0; t < queries; t++) {
-    store<f32>(to + (<usize>t << 2), f32x4.extract_lane(lse, 0));
-    lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
+/** The logarithms of Σ eˢ of up to eight queries from their m and Σ 2^(s − m); only a backward pass reads them. */
+function storeLogSums(queries: i32, to: usize, m: usize, sum: usize): void {
+  for (let t = 0; t < queries; t += 4) {
+    let lse = madd(v128.load(m), f32x4.splat(1 / LOG2E), log4(v128.load(sum)));
+    for (let u = t; u < min(t + 4, queries); u++) {
+      store<f32>(to + (<usize>u << 2), f32x4.extract_lane(lse, 0));
+      lse = i32x4.shuffle(lse, lse, 1, 2, 3, 0);
+    }
+    m += 16;
+    sum += 16;
   }
 }
 
-/** On the diagonal, four queries' scores with the keys after them can be no greatest, and their powers count for nothing. */
-// @ts-ignore: decorator
-@inline
+/** On the diagonal, the scores of eight queries with keys after them can be no greatest, and their powers count for nothing. */
 function hideKeys(i: i32, keys: i32, column: usize): void {
-  for (let j = i + 1; j < keys; j++) hide(column + <usize>j * ROW, j - i, f32x4.splat(LOWEST));
+  for (let j = i + 1; j < keys; j++) {
+    hide(column + <usize>j * ROW, j - i, f32x4.splat(LOWEST));
+    hide(column + <usize>j * ROW + 16, j - i - 4, f32x4.splat(LOWEST));
+  }
+}
+
+/** Two vectors of x at `to`. */
+// @ts-ignore: decorator
+@inline
+function fill8(to: usize, x: f32): void {
+  storePair(to, f32x4.splat(x), f32x4.splat(x));
+}
+
+/** 1/x of two vectors in place. */
+// @ts-ignore: decorator
+@inline
+function invert8(x: usize): void {
+  storePair(x, f32x4.div(f32x4.splat(1), v128.load(x)), f32x4.div(f32x4.splat(1), v128.load(x, 16)));
 }
 
 /**
  * The softmax of whole rows: the scores, in powers of two, of all tiles of a block of queries become weights. The tiles lie side by side, the
- * last of them, with nk keys, on the diagonal.
+ * last of them, with nk keys, on the diagonal. `most` and `total` are scratch.
  */
-function softenRows(nk: i32, nq: i32, tiles: usize, last: usize, logSumExp: usize): void {
+function softenRows(nk: i32, nq: i32, tiles: usize, last: usize, most: usize, total: usize, logSumExp: usize): void {
   const before = <i32>((last - tiles) / ROW);
-  for (let i = 0; i < nq; i += 4) {
+  for (let i = 0; i < nq; i += 8) {
     const at = <usize>i << 2;
-    const keys = min(nk, i + 4);
+    const keys = min(nk, i + 8);
     hideKeys(i, keys, last + at);
-    const m = largest(before + keys, tiles + at, f32x4.splat(LOWEST));
-    const sum = powers(before + keys, tiles + at, m, f32x4.splat(0));
-    divide(before + keys, tiles + at, f32x4.div(f32x4.splat(1), sum));
-    if (logSumExp != 0) storeLogSums(min(4, nq - i), logSumExp + at, m, sum);
+    fill8(most, LOWEST);
+    fill8(total, 0);
+    largest(before + keys, tiles + at, most);
+    powers(before + keys, tiles + at, most, total);
+    if (logSumExp != 0) storeLogSums(min(8, nq - i), logSumExp + at, most, total);
+    invert8(total);
+    divide(before + keys, tiles + at, total);
   }
   clearAbove(nk, nq, last);
 }
@@ -132,30 +167,30 @@ function softenRows(nk: i32, nq: i32, tiles: usize, last: usize, logSumExp: usiz
  * and factors are divided by the total, and the logarithm of Σ eˢ is stored.
  */
 function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: usize, first: bool, diagonal: bool, logSumExp: usize): void {
-  for (let i = 0; i < nq; i += 4) {
+  for (let i = 0; i < nq; i += 8) {
     const at = <usize>i << 2;
     const column = tile + at;
-    const keys = diagonal ? min(nk, i + 4) : nk;
+    const keys = diagonal ? min(nk, i + 8) : nk;
     if (diagonal) hideKeys(i, keys, column);
-    const before = first ? f32x4.splat(LOWEST) : v128.load(most + at);
-    const m = largest(keys, column, before);
+    if (first) {
+      fill8(most + at, LOWEST);
+      fill8(total + at, 0);
+    }
+    const before0 = v128.load(most + at), before1 = v128.load(most + at, 16);
+    largest(keys, column, most + at);
+    let beta0 = exp2Falling4(f32x4.sub(before0, v128.load(most + at)));
+    let beta1 = exp2Falling4(f32x4.sub(before1, v128.load(most + at, 16)));
+    storePair(total + at, f32x4.mul(beta0, v128.load(total + at)), f32x4.mul(beta1, v128.load(total + at, 16)));
     // hidden scores add 2⁻¹²⁵ each to a sum of at least 1: nothing
-    let sum = powers(keys, column, m, f32x4.splat(0));
-    let b = f32x4.splat(1);
-    if (!first) {
-      b = exp2Falling4(f32x4.sub(before, m));
-      sum = madd(v128.load(total + at), b, sum);
-    }
+    powers(keys, column, most + at, total + at);
     if (diagonal) {
-      const share = f32x4.div(f32x4.splat(1), sum);
-      b = f32x4.mul(share, b);
-      divide(keys, column, share);
-      if (logSumExp != 0) storeLogSums(min(4, nq - i), logSumExp + at, m, sum);
-    } else {
-      v128.store(most + at, m);
-      v128.store(total + at, sum);
+      if (logSumExp != 0) storeLogSums(min(8, nq - i), logSumExp + at, most + at, total + at);
+      invert8(total + at);
+      divide(keys, column, total + at);
+      beta0 = f32x4.mul(beta0, v128.load(total + at));
+      beta1 = f32x4.mul(beta1, v128.load(total + at, 16));
     }
-    v128.store(beta + at, b);
+    storePair(beta + at, beta0, beta1);
   }
   if (diagonal) clearAbove(nk, nq, tile);
 }
@@ -222,7 +257,7 @@ export function causal_attention_forward(args: usize, task: i32, scratch: usize)
     const nk = min(BLOCK, L - i0);
     if (i0 > 0) scores(i0, nq, K, c, k, kStep, queries, tiles, 0, false);
     scores(nk, nq, K, c, k + <usize>i0 * kStep, kStep, queries, last, 0, true);
-    softenRows(nk, nq, tiles, last, logSumExp);
+    softenRows(nk, nq, tiles, last, most, total, logSumExp);
     if (i0 > 0) {
       right.open(i0, P, v, vStep, values);
       overKeys(i0, nq, P, 1, tiles, right, y, vStep, false, false, spare);
@@ -266,22 +301,31 @@ function openQueries(
   }
 }
 
+/** g becomes s⊙g, for eight queries with `keys` keys. */
+function weigh(keys: i32, s: usize, g: usize): void {
+  const end = s + <usize>keys * ROW;
+  do {
+    const g0 = f32x4.mul(v128.load(s), v128.load(g));
+    const g1 = f32x4.mul(v128.load(s, 16), v128.load(g, 16));
+    storePair(g, g0, g1);
+    s += ROW;
+    g += ROW;
+  } while (s != end);
+}
+
 /**
  * From s − log₂Σ in powers of two, and dP − δ: probabilities P = 2^(s − log₂Σ) and dS = P ⊙ (dP − δ), each over its source; where P was kept
- * the tile holds it, and stays.
+ * the tile holds it, and stays. `spare` is scratch.
  */
-function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal: bool, kept: bool): void {
-  for (let i = 0; i < nq; i += 4) {
-    let s = tile + (<usize>i << 2);
-    let g = gradient + (<usize>i << 2);
-    const keys = diagonal ? min(nk, i + 4) : nk;
-    const end = s + <usize>keys * ROW;
-    if (!kept) powers(keys, s, f32x4.splat(0), f32x4.splat(0));
-    do {
-      v128.store(g, f32x4.mul(v128.load(s), v128.load(g)));
-      s += ROW;
-      g += ROW;
-    } while (s != end);
+function softenGradient(nk: i32, nq: i32, tile: usize, gradient: usize, diagonal: bool, kept: bool, spare: usize): void {
+  for (let i = 0; i < nq; i += 8) {
+    const s = tile + (<usize>i << 2);
+    const keys = diagonal ? min(nk, i + 8) : nk;
+    if (!kept) {
+      fill8(spare, 0);
+      powers(keys, s, spare, spare + 32);
+    }
+    weigh(keys, s, gradient + (<usize>i << 2));
   }
   if (!diagonal) return;
   if (!kept) clearAbove(nk, nq, tile);
@@ -353,7 +397,7 @@ export function causal_attention_gradient(args: usize, task: i32, scratch: usize
       if (kept) tile = keptTile(weights, head, blocks, i0 / BLOCK) + <usize>j0 * ROW;
       else scores(nk, nq, K, scale * LOG2E, kBlock, kStep, packedQ, tile, log2Sum, diagonal);
       scores(nk, nq, P, 1, <usize>arg(args, 2) + vHead + <usize>j0 * vStep, vStep, packedDy, tileGradient, delta, diagonal);
-      softenGradient(nk, nq, tile, tileGradient, diagonal, kept);
+      softenGradient(nk, nq, tile, tileGradient, diagonal, kept, spare);
       // a block of keys first meets the tile on the diagonal, a block of queries the first of its own segment
       if (dv != 0) overQueries(nk, nq, P, 1, tile, outputs, dv + vHead + <usize>j0 * vStep, vStep, !diagonal, diagonal, spare);
       if (dk != 0) overQueries(nk, nq, K, scale, tileGradient, queries, dk + kHead + <usize>j0 * kStep, kStep, !diagonal, diagonal, spare);

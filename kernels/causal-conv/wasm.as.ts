@@ -7,7 +7,7 @@
  *
  * Strips keep their taps in scratch as vectors, bias last: [strips][W' + 1] with W' = max(W, 4), missing early taps 0.
  */
-import { arg, madd } from '../../engine/wasm/assembly/math.as';
+import { arg, madd, storePair } from '../../engine/wasm/assembly/math.as';
 import { loadLanes, storeLanes, throughSilu4, timesSigmoid4 } from '../silu.as';
 
 /** The first channel of a strip. */
@@ -86,15 +86,18 @@ export function conv_copy(to: usize, from: usize, bytes: usize): void {
 export function conv_silu(v: usize, y: usize, n: i32, next: usize): i32 {
   const rest = n & 3;
   const end: usize = (n - rest) << 2;
+  const pairs: usize = end & ~31;
   let c: usize = 0;
   let bits: i32 = 0;
-  if (end !== 0) {
-    do {
-      const x = v128.load(v + c);
-      bits |= load<i32>(next + c);
-      v128.store(y + c, timesSigmoid4(x, x));
-      c += 16;
-    } while (c < end);
+  for (; c < pairs; c += 32) {
+    const x0 = v128.load(v + c), x1 = v128.load(v + c, 16);
+    bits |= load<i32>(next + c);
+    storePair(y + c, timesSigmoid4(x0, x0), timesSigmoid4(x1, x1));
+  }
+  if (c < end) {
+    const x = v128.load(v + c);
+    v128.store(y + c, timesSigmoid4(x, x));
+    c += 16;
   }
   if (rest !== 0) {
     const x = loadLanes(v + c, rest);
@@ -107,15 +110,18 @@ export function conv_silu(v: usize, y: usize, n: i32, next: usize): i32 {
 export function conv_through_silu(v: usize, dy: usize, g: usize, n: i32, next: usize, from: usize, to: usize): i32 {
   const rest = n & 3;
   const end: usize = (n - rest) << 2;
+  const pairs: usize = end & ~31;
   let c: usize = 0;
   let bits: i32 = 0;
-  if (end !== 0) {
-    do {
-      bits |= load<i32>(next + c);
-      v128.store(to + c, v128.load(from + c));
-      v128.store(g + c, throughSilu4(v128.load(v + c), v128.load(dy + c)));
-      c += 16;
-    } while (c < end);
+  for (; c < pairs; c += 32) {
+    bits |= load<i32>(next + c);
+    storePair(to + c, v128.load(from + c), v128.load(from + c, 16));
+    storePair(g + c, throughSilu4(v128.load(v + c), v128.load(dy + c)), throughSilu4(v128.load(v + c, 16), v128.load(dy + c, 16)));
+  }
+  if (c < end) {
+    v128.store(to + c, v128.load(from + c));
+    v128.store(g + c, throughSilu4(v128.load(v + c), v128.load(dy + c)));
+    c += 16;
   }
   if (rest !== 0) {
     storeLanes(to + c, loadLanes(from + c, rest), rest);

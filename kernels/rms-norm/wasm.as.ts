@@ -3,20 +3,23 @@
  * goes through it in blocks of rows that stay in L1, one pass after the other: so no slice waits for its own root. The weight's
  * gradient is summed over the rows of a task, and over the tasks by partial_sums.
  */
-import { arg, farg, madd, nmadd, sum4 } from '../../engine/wasm/assembly/math.as';
+import { arg, constant, farg, madd, nmadd, storePair, sum4 } from '../../engine/wasm/assembly/math.as';
 import { expMinus4, loadLanes, storeLanes, timesSigmoid4 } from '../silu.as';
 
 /** y = x·SiLU(z) of n ≥ 1 elements. */
 export function rms_gate(x: usize, z: usize, y: usize, n: i32): void {
   const rest = n & 3;
   const end: usize = (n - rest) << 2;
+  const pairs: usize = end & ~31;
   let c: usize = 0;
-  if (end !== 0) {
-    do {
-      const gate = v128.load(z + c);
-      v128.store(y + c, timesSigmoid4(f32x4.mul(v128.load(x + c), gate), gate));
-      c += 16;
-    } while (c < end);
+  for (; c < pairs; c += 32) {
+    const gate0 = v128.load(z + c), gate1 = v128.load(z + c, 16);
+    storePair(y + c, timesSigmoid4(f32x4.mul(v128.load(x + c), gate0), gate0), timesSigmoid4(f32x4.mul(v128.load(x + c, 16), gate1), gate1));
+  }
+  if (c < end) {
+    const gate = v128.load(z + c);
+    v128.store(y + c, timesSigmoid4(f32x4.mul(v128.load(x + c), gate), gate));
+    c += 16;
   }
   if (rest !== 0) {
     const gate = loadLanes(z + c, rest);
@@ -128,16 +131,20 @@ export function rms_gated_forward(args: usize, task: i32, scratch: usize): void 
   forward(true, args, task, scratch);
 }
 
-/** Writes SiLU(z) and x·SiLU′(z) = x σ (1 + z σ e⁻ᶻ) of four elements. */
+/** x·SiLU′(z) = x σ (1 + z σ e⁻ᶻ) of four elements, from e⁻ᶻ and σ. */
 // @ts-ignore: decorator
 @inline
-function gateAndSlope4(x: v128, z: v128, gate: usize, slope: usize, lanes: i32): void {
-  const one = f32x4.splat(1);
-  const e = expMinus4(z);
-  const s = f32x4.div(one, f32x4.add(e, one));
-  const g = f32x4.mul(z, s);
-  storeLanes(gate, g, lanes);
-  storeLanes(slope, f32x4.mul(f32x4.mul(x, s), madd(g, e, one)), lanes);
+function slope4(x: v128, z: v128, e: v128, s: v128): v128 {
+  return f32x4.mul(f32x4.mul(x, s), madd(f32x4.mul(z, s), e, constant(ONE, 0)));
+}
+
+const ONE = memory.data<f32>([1]);
+
+/** 1 / (1 + e) */
+// @ts-ignore: decorator
+@inline
+function share4(e: v128): v128 {
+  return f32x4.div(constant(ONE, 0), f32x4.add(e, constant(ONE, 0)));
 }
 
 /**
@@ -147,16 +154,26 @@ function gateAndSlope4(x: v128, z: v128, gate: usize, slope: usize, lanes: i32):
 export function rms_gate_slope(x: usize, z: usize, gate: usize, slope: usize, n: i32, next: usize): i32 {
   const rest = n & 3;
   const end: usize = (n - rest) << 2;
+  const pairs: usize = end & ~31;
   let c: usize = 0;
   let bits: i32 = 0;
-  if (end !== 0) {
-    do {
-      bits |= load<i32>(next + c);
-      gateAndSlope4(v128.load(x + c), v128.load(z + c), gate + c, slope + c, 4);
-      c += 16;
-    } while (c < end);
+  for (; c < pairs; c += 32) {
+    bits |= load<i32>(next + c);
+    const z0 = v128.load(z + c), z1 = v128.load(z + c, 16);
+    const x0 = v128.load(x + c), x1 = v128.load(x + c, 16);
+    const e0 = expMinus4(z0), e1 = expMinus4(z1);
+    const s0 = share4(e0), s1 = share4(e1);
+    storePair(gate + c, f32x4.mul(z0, s0), f32x4.mul(z1, s1));
+    storePair(slope + c, slope4(x0, z0, e0, s0), slope4(x1, z1, e1, s1));
   }
-  if (rest !== 0) gateAndSlope4(loadLanes(x + c, rest), loadLanes(z + c, rest), gate + c, slope + c, rest);
+  for (; c < <usize>n << 2; c += 16) {
+    const lanes = c < end ? 4 : rest;
+    const zs = loadLanes(z + c, lanes);
+    const e = expMinus4(zs);
+    const s = share4(e);
+    storeLanes(gate + c, f32x4.mul(zs, s), lanes);
+    storeLanes(slope + c, slope4(loadLanes(x + c, lanes), zs, e, s), lanes);
+  }
   return bits;
 }
 

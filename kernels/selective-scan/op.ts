@@ -58,7 +58,7 @@ function channelBlock({ B, E }: ScanSizes): number {
 
 /** Sizes of the packed operands of a task, in floats. */
 function packedSizes({ E, N, L }: ScanSizes, block: number, chunk: number) {
-  const channels = 4 * Math.ceil(Math.min(block, E) / 4);
+  const channels = 8 * Math.ceil(Math.min(block, E) / 8);
   const states = 4 * Math.ceil(N / 4);
   const steps = Math.min(chunk, L);
   return { channels, states, steps };
@@ -107,7 +107,7 @@ export const selectiveScanGradientOp: FusedOp<ScanAttrs> = {
     const [dx, dDelta, da, db, dc, dd] = outputs as [Operand, Operand, Operand, Operand, Operand, Operand];
     const shares = { da: partials(lowering, B, da), db: partials(lowering, blocks, db), dc: partials(lowering, blocks, dc), dd: partials(lowering, B, dd) };
     const { channels, states } = packedSizes(sizes, block, chunk);
-    const scratch = 6 * channels * chunk + 2 * states * chunk + 4 * channels * states + 2 * channels + 16 * (4 * chunk + 1);
+    const scratch = 6 * channels * chunk + 2 * states * chunk + 4 * channels * states + 2 * channels + 32 * (4 * chunk + 1);
     lowering.dispatch(
       'scan_gradient', B * blocks, [...inputs, dx, dDelta, shares.da, shares.db, shares.dc, shares.dd, B, L, E, N, block, chunk], 4 * scratch,
     );

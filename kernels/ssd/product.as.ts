@@ -3,7 +3,7 @@
  * are read where they lie; right operands are packed into panels of 8 columns (k × 8 floats each, filled with zeros), and may be
  * scaled on the way. What a causal mask makes zero is left out.
  */
-import { gemmTile1, gemmTile2, gemmTile3, gemmTile4, gemmTile5, gemmTile6 } from '../../engine/wasm/assembly/gemm.as';
+import { tileOf, WIDE, wideTileOf } from '../../engine/wasm/assembly/gemm.as';
 
 /** Which part of a square operand is not zero. */
 export const enum Part {
@@ -138,7 +138,8 @@ export function packColumns(k: i32, n: i32, b: usize, stride: usize, scale: usiz
 export function product(m: i32, n: i32, k: i32, a: usize, ars: usize, acs: usize, b: usize, c: usize, ldc: usize, accumulate: bool, part: Part): void {
   const columns = panels(n);
   const halved = part == Part.LowerLeft || part == Part.UpperLeft;
-  for (let j = 0; j < columns; j++) {
+  for (let j = 0, pair = false; j < columns; j += pair ? 2 : 1) {
+    pair = WIDE != 0 && j + 1 < columns;
     let i = 0;
     if (part == Part.LowerResult) i = j & 1 ? (j << 3) - 2 : j << 3;
     while (i < m) {
@@ -149,12 +150,8 @@ export function product(m: i32, n: i32, k: i32, a: usize, ars: usize, acs: usize
       const panel = b + <usize>((j * k + start) << 5);
       const to = c + <usize>i * ldc + <usize>(j << 5);
       const added = accumulate ? to : 0;
-      if (rows == 6) gemmTile6(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
-      else if (rows == 5) gemmTile5(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
-      else if (rows == 4) gemmTile4(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
-      else if (rows == 3) gemmTile3(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
-      else if (rows == 2) gemmTile2(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
-      else gemmTile1(few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
+      if (pair) wideTileOf(rows, few, 1, from, ars, acs, panel, 32, <usize>k << 5, to, ldc, added, ldc);
+      else tileOf(rows, few, 1, from, ars, acs, panel, 32, to, ldc, added, ldc);
       i += rows;
     }
   }

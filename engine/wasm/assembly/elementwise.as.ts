@@ -7,7 +7,7 @@
  * then the immediates (f32); then per step: instruction, three arguments, result register.
  * Registers: inputs, then immediates, then results; the last step's result register is −1: the output.
  */
-import { arg, exp4, log4, madd, nmadd, sigmoid4, softplus4 } from './math.as';
+import { arg, exp4, log4, madd, nmadd, sigmoid4, softplus4, storePair } from './math.as';
 
 const BLOCK: i32 = 512;
 const BLOCK_BYTES: usize = 2048;
@@ -94,26 +94,30 @@ function tanh4(x: v128): v128 {
   return v128.bitselect(near, far, f32x4.lt(f32x4.abs(x), f32x4.splat(0.2)));
 }
 
-// `do … while` throughout: see math.as.ts
+// pairs of vectors write up to 16 bytes beyond the last element's vector, which lie within the padding
 function apply(op: i32, dst: usize, a: usize, b: usize, c: usize, bytes: usize): void {
   let i: usize = 0;
   switch (op) {
     case 0: memory.copy(dst, a, bytes); break;
-    case 1: do { v128.store(dst + i, f32x4.neg(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 2: do { v128.store(dst + i, f32x4.abs(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 3: do { v128.store(dst + i, exp4(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 4: do { v128.store(dst + i, log4(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 5: do { v128.store(dst + i, f32x4.sqrt(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 6: do { v128.store(dst + i, f32x4.div(f32x4.splat(1), f32x4.sqrt(v128.load(a + i)))); i += 16; } while (i < bytes); break;
-    case 7: do { const v = v128.load(a + i); v128.store(dst + i, f32x4.mul(v, v)); i += 16; } while (i < bytes); break;
-    case 8: do { v128.store(dst + i, f32x4.div(f32x4.splat(1), v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 9: do { v128.store(dst + i, sigmoid4(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 10: do { v128.store(dst + i, softplus4(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 11: do { v128.store(dst + i, tanh4(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 12: do { v128.store(dst + i, f32x4.max(v128.load(a + i), f32x4.splat(0))); i += 16; } while (i < bytes); break;
-    case 13: do { v128.store(dst + i, f32x4.floor(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 14: do { v128.store(dst + i, f32x4.ceil(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 15: do { v128.store(dst + i, f32x4.nearest(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 1: do { storePair(dst + i, f32x4.neg(v128.load(a + i)), f32x4.neg(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 2: do { storePair(dst + i, f32x4.abs(v128.load(a + i)), f32x4.abs(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 3: do { storePair(dst + i, exp4(v128.load(a + i)), exp4(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 4: do { storePair(dst + i, log4(v128.load(a + i)), log4(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 5: do { storePair(dst + i, f32x4.sqrt(v128.load(a + i)), f32x4.sqrt(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 6: do { storePair(dst + i, f32x4.div(f32x4.splat(1), f32x4.sqrt(v128.load(a + i))), f32x4.div(f32x4.splat(1), f32x4.sqrt(v128.load(a + i, 16)))); i += 32; } while (i < bytes); break;
+    case 7: do {
+      const v0 = v128.load(a + i), v1 = v128.load(a + i, 16);
+      storePair(dst + i, f32x4.mul(v0, v0), f32x4.mul(v1, v1));
+      i += 32;
+    } while (i < bytes); break;
+    case 8: do { storePair(dst + i, f32x4.div(f32x4.splat(1), v128.load(a + i)), f32x4.div(f32x4.splat(1), v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 9: do { storePair(dst + i, sigmoid4(v128.load(a + i)), sigmoid4(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 10: do { storePair(dst + i, softplus4(v128.load(a + i)), softplus4(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 11: do { storePair(dst + i, tanh4(v128.load(a + i)), tanh4(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 12: do { storePair(dst + i, f32x4.max(v128.load(a + i), f32x4.splat(0)), f32x4.max(v128.load(a + i, 16), f32x4.splat(0))); i += 32; } while (i < bytes); break;
+    case 13: do { storePair(dst + i, f32x4.floor(v128.load(a + i)), f32x4.floor(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 14: do { storePair(dst + i, f32x4.ceil(v128.load(a + i)), f32x4.ceil(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 15: do { storePair(dst + i, f32x4.nearest(v128.load(a + i)), f32x4.nearest(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
     case 16: do {
       const v = v128.load(a + i);
       const zero = f32x4.splat(0);
@@ -123,20 +127,20 @@ function apply(op: i32, dst: usize, a: usize, b: usize, c: usize, bytes: usize):
     case 17: case 18: case 22: case 23:
       do { store<f32>(dst + i, slow(op, load<f32>(a + i), 0)); i += 4; } while (i < bytes);
       break;
-    case 19: do { v128.store(dst + i, erf4(v128.load(a + i))); i += 16; } while (i < bytes); break;
+    case 19: do { storePair(dst + i, erf4(v128.load(a + i)), erf4(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
     case 20: do { const v = v128.load(a + i); v128.store(dst + i, one(f32x4.ne(v, v))); i += 16; } while (i < bytes); break;
-    case 21: do { v128.store(dst + i, f32x4.trunc(v128.load(a + i))); i += 16; } while (i < bytes); break;
-    case 24: do { v128.store(dst + i, f32x4.add(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
-    case 25: do { v128.store(dst + i, f32x4.sub(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
-    case 26: do { v128.store(dst + i, f32x4.mul(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
-    case 27: do { v128.store(dst + i, f32x4.div(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
-    case 28: do { v128.store(dst + i, f32x4.max(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
-    case 29: do { v128.store(dst + i, f32x4.min(v128.load(a + i), v128.load(b + i))); i += 16; } while (i < bytes); break;
+    case 21: do { storePair(dst + i, f32x4.trunc(v128.load(a + i)), f32x4.trunc(v128.load(a + i, 16))); i += 32; } while (i < bytes); break;
+    case 24: do { storePair(dst + i, f32x4.add(v128.load(a + i), v128.load(b + i)), f32x4.add(v128.load(a + i, 16), v128.load(b + i, 16))); i += 32; } while (i < bytes); break;
+    case 25: do { storePair(dst + i, f32x4.sub(v128.load(a + i), v128.load(b + i)), f32x4.sub(v128.load(a + i, 16), v128.load(b + i, 16))); i += 32; } while (i < bytes); break;
+    case 26: do { storePair(dst + i, f32x4.mul(v128.load(a + i), v128.load(b + i)), f32x4.mul(v128.load(a + i, 16), v128.load(b + i, 16))); i += 32; } while (i < bytes); break;
+    case 27: do { storePair(dst + i, f32x4.div(v128.load(a + i), v128.load(b + i)), f32x4.div(v128.load(a + i, 16), v128.load(b + i, 16))); i += 32; } while (i < bytes); break;
+    case 28: do { storePair(dst + i, f32x4.max(v128.load(a + i), v128.load(b + i)), f32x4.max(v128.load(a + i, 16), v128.load(b + i, 16))); i += 32; } while (i < bytes); break;
+    case 29: do { storePair(dst + i, f32x4.min(v128.load(a + i), v128.load(b + i)), f32x4.min(v128.load(a + i, 16), v128.load(b + i, 16))); i += 32; } while (i < bytes); break;
     case 30: do { store<f32>(dst + i, slow(op, load<f32>(a + i), load<f32>(b + i))); i += 4; } while (i < bytes); break;
-    case 31: do { v128.store(dst + i, one(f32x4.lt(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
-    case 32: do { v128.store(dst + i, one(f32x4.le(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
-    case 33: do { v128.store(dst + i, one(f32x4.eq(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
-    case 34: do { v128.store(dst + i, one(f32x4.ne(v128.load(a + i), v128.load(b + i)))); i += 16; } while (i < bytes); break;
+    case 31: do { storePair(dst + i, one(f32x4.lt(v128.load(a + i), v128.load(b + i))), one(f32x4.lt(v128.load(a + i, 16), v128.load(b + i, 16)))); i += 32; } while (i < bytes); break;
+    case 32: do { storePair(dst + i, one(f32x4.le(v128.load(a + i), v128.load(b + i))), one(f32x4.le(v128.load(a + i, 16), v128.load(b + i, 16)))); i += 32; } while (i < bytes); break;
+    case 33: do { storePair(dst + i, one(f32x4.eq(v128.load(a + i), v128.load(b + i))), one(f32x4.eq(v128.load(a + i, 16), v128.load(b + i, 16)))); i += 32; } while (i < bytes); break;
+    case 34: do { storePair(dst + i, one(f32x4.ne(v128.load(a + i), v128.load(b + i))), one(f32x4.ne(v128.load(a + i, 16), v128.load(b + i, 16)))); i += 32; } while (i < bytes); break;
     case 35: do {
       const zero = f32x4.splat(0);
       v128.store(dst + i, one(v128.and(f32x4.ne(v128.load(a + i), zero), f32x4.ne(v128.load(b + i), zero))));

@@ -2,138 +2,215 @@
  * Single-precision matrix products for one thread, on strided operands. The tiled product of the plan
  * (engine/wasm/gemm-lowering.ts) stands on the same core.
  *
- * The core is a tile of up to 6×8 elements of C: twelve accumulators, two vectors of B and one broadcast element of A are
- * all the registers that V8 has. A is read in place, whatever its strides. B is read in place too where its rows are
+ * The core is a tile of up to 6×8 elements of C (6×16 where vectors are joined): twelve accumulators, two vectors of B and one broadcast
+ * element of A are all the registers that V8 has. A is read in place, whatever its strides. B is read in place too where its rows are
  * contiguous, or from panels (packB). Where `accumulate` is false, C is written without being read.
  */
-import { madd } from './math.as';
+import { madd, storePair } from './math.as';
 
 /** Longest run of k that one pass over a tile sums up: 6 rows of A and a panel of B then fit the first-level cache. */
 // @ts-ignore: decorator
 @inline
 const PASS: i32 = 256;
 
+/** 1 where V8 joins pairs of vectors (storePair in math.as.ts): tiles are twice as wide then, and sixteen registers hold them still. */
+// @ts-ignore: decorator
+@external('env', 'wide')
+export declare const WIDE: i32;
+
 // Three things here look arbitrary and each halve the speed when changed, because of how V8's TurboFan (Node 20) orders a loop:
 // the functions gemmTile1 … 6 must be exported, or they are inlined into their caller; the loop must be `while`, or loads are moved
 // before all sums and accumulators spill; and its rows must run opposite to the rows of the stores behind it, for the same reason.
-// Measured on Zen 4: 56 GFLOP/s of the 59 that two 128-bit multiply-adds per cycle allow. What lies beyond `rows` is dead code.
+// Measured on Zen 4: 56 GFLOP/s of the 59 that two 128-bit multiply-adds per cycle allow. What lies beyond `rows` is dead code, and so
+// are the second eight columns (e00 … e51, from a panel `bps` bytes further) unless the tile is wide.
 // @ts-ignore: decorator
 @inline
 function tile(
-  rows: i32, k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize,
+  rows: i32, wide: bool, k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize,
   c: usize, cs: usize, d: usize, ds: usize,
 ): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c10 = f32x4.splat(0), c11 = f32x4.splat(0);
   let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c30 = f32x4.splat(0), c31 = f32x4.splat(0);
   let c40 = f32x4.splat(0), c41 = f32x4.splat(0), c50 = f32x4.splat(0), c51 = f32x4.splat(0);
+  let e00 = f32x4.splat(0), e01 = f32x4.splat(0), e10 = f32x4.splat(0), e11 = f32x4.splat(0);
+  let e20 = f32x4.splat(0), e21 = f32x4.splat(0), e30 = f32x4.splat(0), e31 = f32x4.splat(0);
+  let e40 = f32x4.splat(0), e41 = f32x4.splat(0), e50 = f32x4.splat(0), e51 = f32x4.splat(0);
   const ars2 = ars + ars;
   const end = b + <usize>k * brs;
   let low = a + ars2 + ars;
+  let far = b + bps;
   while (b != end) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
+    const b2 = wide ? v128.load(far) : b0;
+    const b3 = wide ? v128.load(far, 16) : b1;
     if (rows > 5) {
       const a5 = v128.load32_splat(low + ars2);
       c50 = madd(a5, b0, c50);
       c51 = madd(a5, b1, c51);
+      if (wide) {
+        e50 = madd(a5, b2, e50);
+        e51 = madd(a5, b3, e51);
+      }
     }
     if (rows > 4) {
       const a4 = v128.load32_splat(low + ars);
       c40 = madd(a4, b0, c40);
       c41 = madd(a4, b1, c41);
+      if (wide) {
+        e40 = madd(a4, b2, e40);
+        e41 = madd(a4, b3, e41);
+      }
     }
     if (rows > 3) {
       const a3 = v128.load32_splat(low);
       c30 = madd(a3, b0, c30);
       c31 = madd(a3, b1, c31);
+      if (wide) {
+        e30 = madd(a3, b2, e30);
+        e31 = madd(a3, b3, e31);
+      }
     }
     if (rows > 2) {
       const a2 = v128.load32_splat(a + ars2);
       c20 = madd(a2, b0, c20);
       c21 = madd(a2, b1, c21);
+      if (wide) {
+        e20 = madd(a2, b2, e20);
+        e21 = madd(a2, b3, e21);
+      }
     }
     if (rows > 1) {
       const a1 = v128.load32_splat(a + ars);
       c10 = madd(a1, b0, c10);
       c11 = madd(a1, b1, c11);
+      if (wide) {
+        e10 = madd(a1, b2, e10);
+        e11 = madd(a1, b3, e11);
+      }
     }
     const a0 = v128.load32_splat(a);
     c00 = madd(a0, b0, c00);
     c01 = madd(a0, b1, c01);
+    if (wide) {
+      e00 = madd(a0, b2, e00);
+      e01 = madd(a0, b3, e01);
+      far += brs;
+    }
     a += acs;
     low += acs;
     b += brs;
   }
   const scale = f32x4.splat(alpha);
   if (d == 0) {
-    put(c, f32x4.mul(scale, c00), f32x4.mul(scale, c01));
-    if (rows > 1) put(c + cs, f32x4.mul(scale, c10), f32x4.mul(scale, c11));
+    put(wide, c, scale, c00, c01, e00, e01);
+    if (rows > 1) put(wide, c + cs, scale, c10, c11, e10, e11);
     c += cs + cs;
-    if (rows > 2) put(c, f32x4.mul(scale, c20), f32x4.mul(scale, c21));
-    if (rows > 3) put(c + cs, f32x4.mul(scale, c30), f32x4.mul(scale, c31));
+    if (rows > 2) put(wide, c, scale, c20, c21, e20, e21);
+    if (rows > 3) put(wide, c + cs, scale, c30, c31, e30, e31);
     c += cs + cs;
-    if (rows > 4) put(c, f32x4.mul(scale, c40), f32x4.mul(scale, c41));
-    if (rows > 5) put(c + cs, f32x4.mul(scale, c50), f32x4.mul(scale, c51));
+    if (rows > 4) put(wide, c, scale, c40, c41, e40, e41);
+    if (rows > 5) put(wide, c + cs, scale, c50, c51, e50, e51);
   } else {
-    putSum(c, d, scale, c00, c01);
-    if (rows > 1) putSum(c + cs, d + ds, scale, c10, c11);
+    putSum(wide, c, d, scale, c00, c01, e00, e01);
+    if (rows > 1) putSum(wide, c + cs, d + ds, scale, c10, c11, e10, e11);
     c += cs + cs;
     d += ds + ds;
-    if (rows > 2) putSum(c, d, scale, c20, c21);
-    if (rows > 3) putSum(c + cs, d + ds, scale, c30, c31);
+    if (rows > 2) putSum(wide, c, d, scale, c20, c21, e20, e21);
+    if (rows > 3) putSum(wide, c + cs, d + ds, scale, c30, c31, e30, e31);
     c += cs + cs;
     d += ds + ds;
-    if (rows > 4) putSum(c, d, scale, c40, c41);
-    if (rows > 5) putSum(c + cs, d + ds, scale, c50, c51);
+    if (rows > 4) putSum(wide, c, d, scale, c40, c41, e40, e41);
+    if (rows > 5) putSum(wide, c + cs, d + ds, scale, c50, c51, e50, e51);
   }
 }
 
+/** Eight or sixteen columns of a row: scale times v0 … v3. */
 // @ts-ignore: decorator
 @inline
-function put(c: usize, v0: v128, v1: v128): void {
-  v128.store(c, v0);
-  v128.store(c, v1, 16);
+function put(wide: bool, c: usize, scale: v128, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  storePair(c, f32x4.mul(scale, v0), f32x4.mul(scale, v1));
+  if (!wide) return;
+  v128.store(c, f32x4.mul(scale, v3), 48);
+  v128.store(c, f32x4.mul(scale, v2), 32);
 }
 
+/** The same on top of the row at d. */
 // @ts-ignore: decorator
 @inline
-function putSum(c: usize, d: usize, scale: v128, v0: v128, v1: v128): void {
-  v128.store(c, madd(scale, v0, v128.load(d)));
-  v128.store(c, madd(scale, v1, v128.load(d, 16)), 16);
+function putSum(wide: bool, c: usize, d: usize, scale: v128, v0: v128, v1: v128, v2: v128, v3: v128): void {
+  storePair(c, madd(scale, v0, v128.load(d)), madd(scale, v1, v128.load(d, 16)));
+  if (!wide) return;
+  const s2 = madd(scale, v2, v128.load(d, 32));
+  const s3 = madd(scale, v3, v128.load(d, 48));
+  v128.store(c, s3, 48);
+  v128.store(c, s2, 32);
 }
 
 /**
  * C[6×8] = alpha·A·B + D; strides ars, acs, brs, cs, ds are in bytes. d = 0 stands for D = 0, ds = 0 repeats one row.
- * gemmTile1 … gemmTile5 are the same for fewer rows.
+ * gemmTile1 … gemmTile5 are the same for fewer rows, gemmWideTile1 … gemmWideTile6 for sixteen columns, the second eight of B `bps` bytes
+ * after the first.
  */
 export function gemmTile6(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
-  tile(6, k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+  tile(6, false, k, alpha, a, ars, acs, b, brs, 0, c, cs, d, ds);
 }
 export function gemmTile5(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
-  tile(5, k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+  tile(5, false, k, alpha, a, ars, acs, b, brs, 0, c, cs, d, ds);
 }
 export function gemmTile4(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
-  tile(4, k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+  tile(4, false, k, alpha, a, ars, acs, b, brs, 0, c, cs, d, ds);
 }
 export function gemmTile3(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
-  tile(3, k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+  tile(3, false, k, alpha, a, ars, acs, b, brs, 0, c, cs, d, ds);
 }
 export function gemmTile2(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
-  tile(2, k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+  tile(2, false, k, alpha, a, ars, acs, b, brs, 0, c, cs, d, ds);
 }
 export function gemmTile1(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
-  tile(1, k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+  tile(1, false, k, alpha, a, ars, acs, b, brs, 0, c, cs, d, ds);
+}
+export function gemmWideTile6(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  tile(6, true, k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+}
+export function gemmWideTile5(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  tile(5, true, k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+}
+export function gemmWideTile4(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  tile(4, true, k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+}
+export function gemmWideTile3(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  tile(3, true, k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+}
+export function gemmWideTile2(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  tile(2, true, k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+}
+export function gemmWideTile1(k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  tile(1, true, k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
 }
 
+/** The tile of so many rows. */
 // @ts-ignore: decorator
 @inline
-function tileOf(rows: i32, k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+export function tileOf(rows: i32, k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, c: usize, cs: usize, d: usize, ds: usize): void {
   if (rows == 6) gemmTile6(k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
   else if (rows == 5) gemmTile5(k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
   else if (rows == 4) gemmTile4(k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
   else if (rows == 3) gemmTile3(k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
   else if (rows == 2) gemmTile2(k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
   else gemmTile1(k, alpha, a, ars, acs, b, brs, c, cs, d, ds);
+}
+
+/** The wide tile of so many rows. */
+// @ts-ignore: decorator
+@inline
+export function wideTileOf(rows: i32, k: i32, alpha: f32, a: usize, ars: usize, acs: usize, b: usize, brs: usize, bps: usize, c: usize, cs: usize, d: usize, ds: usize): void {
+  if (rows == 6) gemmWideTile6(k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+  else if (rows == 5) gemmWideTile5(k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+  else if (rows == 4) gemmWideTile4(k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+  else if (rows == 3) gemmWideTile3(k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+  else if (rows == 2) gemmWideTile2(k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
+  else gemmWideTile1(k, alpha, a, ars, acs, b, brs, bps, c, cs, d, ds);
 }
 
 /** Rows of the next tile: sixes, with the last 7 to 9 rows split evenly (a tile of 1 to 3 rows is no faster than one of 4). */
@@ -160,7 +237,14 @@ export function gemmSweep(
     const rows = nextRows(m);
     const step = acs == 0 ? <usize>rows << 2 : acs;
     let panel = b;
-    for (let j: usize = 0; j < full; j += 32) {
+    let j: usize = 0;
+    if (WIDE) {
+      for (; j + 64 <= full; j += 64) {
+        wideTileOf(rows, k, alpha, a, ars, step, panel, brs, bps, c + j, cs, d == 0 ? 0 : d + j, ds);
+        panel += bps + bps;
+      }
+    }
+    for (; j < full; j += 32) {
       tileOf(rows, k, alpha, a, ars, step, panel, brs, c + j, cs, d == 0 ? 0 : d + j, ds);
       panel += bps;
     }
@@ -337,7 +421,7 @@ const FAR: i32 = 16384;
 /** A row of A or B this long (in floats) makes a column of it fall into few sets of the caches. */
 // @ts-ignore: decorator
 @inline
-const WIDE: i32 = 512;
+const LONG_ROW: i32 = 512;
 
 /** Bytes of scratch that gemmBlock needs for these sizes. */
 // @ts-ignore: decorator
@@ -385,8 +469,8 @@ export function gemmPasses(
   const strips = scratch + 192;
   const narrow = n & 7;
   const panels = <usize>(n >> 3);
-  const gatherA = ars == 1 && acs >= WIDE && n > 8;
-  const gatherB = kPanel == 0 && (bcs != 1 || (brs >= WIDE && m > 6) || (brs > 128 && m > 96));
+  const gatherA = ars == 1 && acs >= LONG_ROW && n > 8;
+  const gatherB = kPanel == 0 && (bcs != 1 || (brs >= LONG_ROW && m > 6) || (brs > 128 && m > 96));
   do {
     const pass = min<i32>(k, PASS);
     const packed = gatherA ? strips + <usize>(m * pass << 2) : strips;

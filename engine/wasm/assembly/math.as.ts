@@ -1,9 +1,28 @@
 /**
  * SIMD arithmetic shared by every AssemblyScript kernel: fused multiply-add, exp, log and what is built from them.
- *
- * Call exp4 and the like in `do … while` loops: there V8 makes their constants once, before the loop; in `for` and `while` loops
- * it makes them for every vector, which takes twice as long.
  */
+
+/**
+ * Number i of a table (memory.data) in all lanes. The constants of exp4 and the like come from tables, because a load is one instruction: where
+ * a loop has more constants than registers, V8 makes each anew for every vector, in three.
+ */
+// @ts-ignore: decorator
+@inline
+export function constant(table: usize, i: usize): v128 {
+  return v128.load32_splat(table + (i << 2));
+}
+
+/**
+ * Two vectors to 32 bytes. From Node 24 on V8 can join vectors of 128 bits to 256 (runtime.ts). It starts from stores to neighbouring addresses
+ * and joins what leads to them, back through a loop, if all of that comes in pairs; a load behind one of the stores ends it, and the
+ * store to the higher address has to come first. It takes addresses for neighbours if they differ in their immediate offset alone.
+ */
+// @ts-ignore: decorator
+@inline
+export function storePair(to: usize, v0: v128, v1: v128): void {
+  v128.store(to, v1, 16);
+  v128.store(to, v0);
+}
 
 /** a·b + c; one instruction where the build has relaxed SIMD. */
 // @ts-ignore: decorator
@@ -37,6 +56,12 @@ export function max4(v: v128): f32 {
   return max<f32>(f32x4.extract_lane(h, 0), f32x4.extract_lane(h, 1));
 }
 
+const EXP = memory.data<f32>([
+  88.3762626647949, 1.44269504088896341, 12582912, 0.693359375, -2.12194440e-4,
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, -87.33654,
+]);
+const EXP_I = memory.data<i32>([127]);
+
 /**
  * eˣ in each lane (Cephes' expf: x = n·ln 2 + r, degree-6 polynomial; within 1 ulp). Below −87.33654 it is 0, above 88.37626 it
  * stays at 2.4e38; NaN stays NaN.
@@ -45,22 +70,26 @@ export function max4(v: v128): f32 {
 @inline
 export function exp4(x: v128): v128 {
   // pmin is one instruction, min with its rules about NaN and −0 is eight; no lower bound: the end clears those lanes
-  const bounded = f32x4.pmin(x, f32x4.splat(88.3762626647949));
+  const bounded = f32x4.pmin(x, constant(EXP, 0));
   // 1.5·2²³ + n: the sum rounds to the nearest whole n, and n lies in its low bits
-  const shifted = madd(bounded, f32x4.splat(1.44269504088896341), f32x4.splat(12582912));
-  const n = f32x4.sub(shifted, f32x4.splat(12582912));
-  let r = nmadd(n, f32x4.splat(0.693359375), bounded);
-  r = nmadd(n, f32x4.splat(-2.12194440e-4), r);
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(p, r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1));
-  const scale = i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23);
-  return v128.andnot(f32x4.mul(p, scale), f32x4.lt(x, f32x4.splat(-87.33654)));
+  const shifted = madd(bounded, constant(EXP, 1), constant(EXP, 2));
+  const n = f32x4.sub(shifted, constant(EXP, 2));
+  let r = nmadd(n, constant(EXP, 3), bounded);
+  r = nmadd(n, constant(EXP, 4), r);
+  let p = madd(constant(EXP, 5), r, constant(EXP, 6));
+  p = madd(p, r, constant(EXP, 7));
+  p = madd(p, r, constant(EXP, 8));
+  p = madd(p, r, constant(EXP, 9));
+  p = madd(p, r, constant(EXP, 10));
+  p = f32x4.add(madd(p, f32x4.mul(r, r), r), constant(EXP, 11));
+  const scale = i32x4.shl(i32x4.add(shifted, constant(EXP_I, 0)), 23);
+  return v128.andnot(f32x4.mul(p, scale), f32x4.lt(x, constant(EXP, 12)));
 }
+
+const LOG = memory.data<f32>([
+  7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
+  3.3333331174e-1,
+]);
 
 /** Natural logarithm in each lane (Cephes' logf; within 1 ulp). ln 0 = −∞, of a negative number NaN. */
 // @ts-ignore: decorator
@@ -75,15 +104,14 @@ export function log4(x: v128): v128 {
   e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
   m = f32x4.sub(f32x4.add(m, v128.and(m, low)), f32x4.splat(1));
   const z = f32x4.mul(m, m);
-  let p = f32x4.splat(7.0376836292e-2);
-  p = madd(p, m, f32x4.splat(-1.1514610310e-1));
-  p = madd(p, m, f32x4.splat(1.1676998740e-1));
-  p = madd(p, m, f32x4.splat(-1.2420140846e-1));
-  p = madd(p, m, f32x4.splat(1.4249322787e-1));
-  p = madd(p, m, f32x4.splat(-1.6668057665e-1));
-  p = madd(p, m, f32x4.splat(2.0000714765e-1));
-  p = madd(p, m, f32x4.splat(-2.4999993993e-1));
-  p = madd(p, m, f32x4.splat(3.3333331174e-1));
+  let p = madd(constant(LOG, 0), m, constant(LOG, 1));
+  p = madd(p, m, constant(LOG, 2));
+  p = madd(p, m, constant(LOG, 3));
+  p = madd(p, m, constant(LOG, 4));
+  p = madd(p, m, constant(LOG, 5));
+  p = madd(p, m, constant(LOG, 6));
+  p = madd(p, m, constant(LOG, 7));
+  p = madd(p, m, constant(LOG, 8));
   let y = f32x4.mul(f32x4.mul(p, m), z);
   y = madd(e, f32x4.splat(-2.12194440e-4), y);
   y = nmadd(f32x4.splat(0.5), z, y);
@@ -102,6 +130,11 @@ export function sigmoid4(x: v128): v128 {
   return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
 }
 
+const SOFTPLUS = memory.data<f32>([
+  0.5, -3.17605701e-3, 5.25027048e-3, -6.78801676e-3, 1.15776854e-2, -2.05631834e-2, 3.66352350e-2, -6.76881894e-2, 1.32609010e-1,
+  -2.88527101e-1, 8.10930192e-1,
+]);
+
 /**
  * ln(1 + eˣ) = max(x, 0) + ln(1 + e) with e = e^−|x|, within 2 ulp. ln(1+e)/e on [0, 1] is the Chebyshev interpolant of degree 9
  * in e − 1/2.
@@ -110,17 +143,16 @@ export function sigmoid4(x: v128): v128 {
 @inline
 export function softplus4(x: v128): v128 {
   const e = exp4(f32x4.neg(f32x4.abs(x)));
-  const t = f32x4.sub(e, f32x4.splat(0.5));
-  let p = f32x4.splat(-3.17605701e-3);
-  p = madd(p, t, f32x4.splat(5.25027048e-3));
-  p = madd(p, t, f32x4.splat(-6.78801676e-3));
-  p = madd(p, t, f32x4.splat(1.15776854e-2));
-  p = madd(p, t, f32x4.splat(-2.05631834e-2));
-  p = madd(p, t, f32x4.splat(3.66352350e-2));
-  p = madd(p, t, f32x4.splat(-6.76881894e-2));
-  p = madd(p, t, f32x4.splat(1.32609010e-1));
-  p = madd(p, t, f32x4.splat(-2.88527101e-1));
-  p = madd(p, t, f32x4.splat(8.10930192e-1));
+  const t = f32x4.sub(e, constant(SOFTPLUS, 0));
+  let p = madd(constant(SOFTPLUS, 1), t, constant(SOFTPLUS, 2));
+  p = madd(p, t, constant(SOFTPLUS, 3));
+  p = madd(p, t, constant(SOFTPLUS, 4));
+  p = madd(p, t, constant(SOFTPLUS, 5));
+  p = madd(p, t, constant(SOFTPLUS, 6));
+  p = madd(p, t, constant(SOFTPLUS, 7));
+  p = madd(p, t, constant(SOFTPLUS, 8));
+  p = madd(p, t, constant(SOFTPLUS, 9));
+  p = madd(p, t, constant(SOFTPLUS, 10));
   return madd(e, p, f32x4.pmax(x, f32x4.splat(0)));
 }
 
