@@ -152,5 +152,5 @@ async function doctor({ json }: { json?: true }): Promise<void> {
 }
 
 export function configure(command: Command): void {
-  command.action(doctor).addHelpText('after', '\nExits with 3 when no engine runs here, with 1 when something else needs attention.\n\nExample:\n  $ recallbench doctor --json | jq .engines');
+  command.action(doctor).addHelpText('after', '\nExits with 3 when no engine runs here, with 1 when something else needs attention.\nRECALLBENCH_SIMD=plain|relaxed|wide limits the vector instructions of the engine wasm.\n\nExample:\n  $ recallbench doctor --json | jq .engines');
 }
