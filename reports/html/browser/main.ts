@@ -133,7 +133,8 @@ async function start(): Promise<void> {
   setTimeout(() => tables.forEach((table) => table.prepare()), 200);
 }
 
-dialog.addEventListener('close', () => view.open !== undefined && close());
+// the event comes later than the closing: by then another run may have been opened
+dialog.addEventListener('close', () => !dialog.open && view.open !== undefined && close());
 dialog.addEventListener('click', (event) => event.target === dialog && close());
 dialog.addEventListener('keydown', (event) => {
   const step = { j: 1, k: -1 }[event.key];
