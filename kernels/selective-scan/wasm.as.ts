@@ -462,14 +462,17 @@ export function scan_wide_gradient_pair(
   gradientOfPair<f64>(rows, a, b, c, delta, u, dy, trace, decays, input, exponent, db, dc, da, p);
 }
 
-/** Lane sums of [K][4] vectors into columns m … m+3 (those below N) of rows of N floats. */
-function sumLanes<T>(from: usize, rows: i32, to: usize, m: i32, n: i32): void {
+/**
+ * Lane sums of [K][4] vectors and of those `further` bytes behind them, of every other four channels, into columns m … m+3 (those below N) of
+ * rows of N floats. So groups of four and of eight channels give the same bits.
+ */
+function sumLanes<T>(from: usize, further: usize, rows: i32, to: usize, m: i32, n: i32): void {
   const columns = min(4, n - m) << 2;
   to += m << 2;
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j += 4) {
       const lanes = from + j * sizeof<T>();
-      store<f32>(to + j, sum4(sizeof<T>() == 8 ? f32x4.add(v128.load(lanes), v128.load(lanes, 16)) : v128.load(lanes)));
+      store<f32>(to + j, sum4(f32x4.add(v128.load(lanes), v128.load(lanes + further))));
     }
     from += 16 * sizeof<T>();
     to += n << 2;
@@ -570,8 +573,10 @@ function gradient<T>(args: usize, task: i32, scratch: usize): void {
   const inputAt = uAt + packed;
   const exponentAt = inputAt + packed;
   const dbAt = exponentAt + packed;
-  const dcAt = dbAt + (column << 2);
-  const decaysAt = dcAt + (column << 2);
+  const laneBytes: usize = chunk << 7; // of [K][4] vectors for eight channels
+  const dcAt = dbAt + laneBytes;
+  const decaysAt = dcAt + laneBytes;
+  const further: usize = group == 8 ? 16 : column << 2;
   const traceAt = decaysAt + (column << 2);
 
   packDecay<T>(arg(args, 3) + first * stateRow, channels, n, decayAt, stateBytes, quads);
@@ -591,12 +596,13 @@ function gradient<T>(args: usize, task: i32, scratch: usize): void {
     memory.fill(inputAt, 0, packed << 1);
     times(groups * column, xAt, deltaAt, uAt);
     for (let q = 0; q < quads; q++) {
-      memory.fill(dbAt, 0, column << 3);
+      memory.fill(dbAt, 0, laneBytes << 1);
       const bq = bAt + q * quadColumn;
       const cq = cAt + q * quadColumn;
       for (let g = 0; g < groups; g++) {
         const state: usize = (g * quads + q) * quadBytes;
         const at: usize = g * column;
+        const odd: usize = group == 4 && (g & 1) !== 0 ? further : 0;
         if (group == 8) scan_wide_trace(rows, decayAt + state, hAt + state, bq, deltaAt + at, uAt + at, traceAt, decaysAt);
         else scan_trace(rows, decayAt + state, hAt + state, bq, deltaAt + at, uAt + at, traceAt, decaysAt);
         for (let pair: usize = 0; pair < quadBytes; pair += quadBytes >> 1) {
@@ -610,13 +616,13 @@ function gradient<T>(args: usize, task: i32, scratch: usize): void {
           } else {
             scan_gradient_pair(
               rows, decayAt + s, bq + m, cq + m, deltaAt + at, uAt + at, dyAt + at, traceAt + pair, decaysAt + pair,
-              inputAt + at, exponentAt + at, dbAt + pair, dcAt + pair, daAt + s, pAt + s,
+              inputAt + at, exponentAt + at, dbAt + pair + odd, dcAt + pair + odd, daAt + s, pAt + s,
             );
           }
         }
       }
-      if (db !== 0) sumLanes<T>(dbAt, rows, db + partial + start * stateRow, q << 2, n);
-      if (dc !== 0) sumLanes<T>(dcAt, rows, dc + partial + start * stateRow, q << 2, n);
+      if (db !== 0) sumLanes<T>(dbAt, further, rows, db + partial + start * stateRow, q << 2, n);
+      if (dc !== 0) sumLanes<T>(dcAt, further, rows, dc + partial + start * stateRow, q << 2, n);
     }
     for (let g = 0; g < groups; g++) {
       const at: usize = g * column;
