@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { packageRoot } from '#core/package-info.ts';
 import { simdOf } from './runtime.ts';
 
@@ -26,4 +26,14 @@ test.skipIf(simdOf() !== 'wide')('V8 joins the vectors of every kernel that is w
   const wide = [...stdout.matchAll(/^exported (\w+) (\d+)$/gm)].map(([, name, number]) => ({ name, number }));
   expect(wide.map(({ name }) => name)).toEqual(expect.arrayContaining(['gemmWideTile6', 'scan_wide_quad', 'scan_wide_trace', 'scan_wide_gradient_pair']));
   expect(wide.filter(({ number }) => !joined.has(number)).map(({ name }) => name)).toEqual([]);
+});
+
+afterEach(() => vi.unstubAllEnvs());
+
+test('RECALLBENCH_SIMD limits the instructions, and has to be one of the kinds', () => {
+  vi.stubEnv('RECALLBENCH_SIMD', 'plain');
+  expect(simdOf()).toBe('plain');
+  expect(simdOf('relaxed')).toBe('plain');
+  vi.stubEnv('RECALLBENCH_SIMD', 'wider');
+  expect(() => simdOf()).toThrow('RECALLBENCH_SIMD is "wider". Remedy: one of plain, relaxed, wide.');
 });
