@@ -1,5 +1,5 @@
 /** SiLU and its derivative of four elements. */
-import { constant, madd } from '../engine/wasm/assembly/math.as';
+import { constant, horner4, madd } from '../engine/wasm/assembly/math.as';
 
 const SILU = memory.data<f32>([
   -1.44269504088896341, 12582912, 87, -87,
@@ -20,11 +20,7 @@ export function expMinus4(v: v128): v128 {
   const bounded = f32x4.pmax(f32x4.pmin(v, constant(SILU, 2)), constant(SILU, 3));
   const shifted = madd(bounded, perV, magic);
   const f = madd(bounded, perV, f32x4.sub(magic, shifted));
-  let p = madd(constant(SILU, 4), f, constant(SILU, 5));
-  p = madd(p, f, constant(SILU, 6));
-  p = madd(p, f, constant(SILU, 7));
-  p = madd(p, f, constant(SILU, 8));
-  p = madd(p, f, constant(SILU, 9));
+  const p = madd(horner4(constant(SILU, 4), f, SILU, 5), f, constant(SILU, 9));
   return i32x4.add(p, i32x4.shl(shifted, 23));
 }
 
@@ -35,14 +31,26 @@ export function timesSigmoid4(x: v128, v: v128): v128 {
   return f32x4.div(x, f32x4.add(expMinus4(v), constant(SILU, 9)));
 }
 
-/** dy·SiLU′(v) = dy σ (1 + v (1 − σ)), where 1 − σ = σ e⁻ᵛ: the difference itself would cancel. */
+/** σ(v) = 1 / (1 + e⁻ᵛ) from e⁻ᵛ. */
+// @ts-ignore: decorator
+@inline
+export function sigmoidOf4(e: v128): v128 {
+  return f32x4.div(constant(SILU, 9), f32x4.add(e, constant(SILU, 9)));
+}
+
+/** dy·SiLU′(v) = dy σ (1 + v (1 − σ)) from e = e⁻ᵛ and s = σ, where 1 − σ = σ e⁻ᵛ: the difference itself would cancel. */
+// @ts-ignore: decorator
+@inline
+export function slopeOf4(v: v128, dy: v128, e: v128, s: v128): v128 {
+  return f32x4.mul(f32x4.mul(dy, s), madd(f32x4.mul(v, s), e, constant(SILU, 9)));
+}
+
+/** dy·SiLU′(v). */
 // @ts-ignore: decorator
 @inline
 export function throughSilu4(v: v128, dy: v128): v128 {
-  const one = constant(SILU, 9);
   const e = expMinus4(v);
-  const s = f32x4.div(one, f32x4.add(e, one));
-  return f32x4.mul(f32x4.mul(dy, s), madd(f32x4.mul(v, s), e, one));
+  return slopeOf4(v, dy, e, sigmoidOf4(e));
 }
 
 /** 1 … 4 floats; the lanes beyond are 0. */

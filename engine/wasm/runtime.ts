@@ -44,13 +44,11 @@ function hasRelaxedSimd(): boolean {
 }
 
 /**
- * Whether V8 joins pairs of vectors: on x64 processors with AVX2 from Node 24 on, by a flag that is set here before any module is compiled.
- * Earlier versions have the flag and join next to nothing. Only Linux tells what its processor has.
+ * Whether V8 can join pairs of vectors, by a flag: on x64 processors with AVX2 from Node 24 on. Earlier versions have the flag and join next to
+ * nothing. Only Linux tells what its processor has.
  */
 function hasWideSimd(): boolean {
-  if (nodeMajor < 24 || process.arch !== 'x64' || process.platform !== 'linux' || !/^flags\b.* avx2\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'))) return false;
-  setFlagsFromString('--experimental-wasm-revectorize');
-  return true;
+  return nodeMajor >= 24 && process.arch === 'x64' && process.platform === 'linux' && /^flags\b.* avx2\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'));
 }
 
 let best: Simd | undefined;
@@ -59,7 +57,7 @@ let best: Simd | undefined;
 export function simdOf(wanted: Simd = 'wide'): Simd {
   const limit = (process.env['RECALLBENCH_SIMD'] ?? 'wide') as Simd;
   if (!simdKinds.includes(limit)) throw new RecallbenchError('E_CONFIG', `RECALLBENCH_SIMD is "${limit}". Remedy: one of ${simdKinds.join(', ')}.`);
-  best ??= !hasRelaxedSimd() ? 'plain' : limit === 'wide' && hasWideSimd() ? 'wide' : 'relaxed';
+  best ??= !hasRelaxedSimd() ? 'plain' : hasWideSimd() ? 'wide' : 'relaxed';
   return simdKinds[Math.min(...[wanted, limit, best].map((kind) => simdKinds.indexOf(kind)))];
 }
 
@@ -88,6 +86,7 @@ export class Runtime {
     } catch (error) {
       throw new RecallbenchError('E_ENGINE', `the compiled kernels are missing (${file}). Remedy: npm run build.`, { cause: error });
     }
+    if (options.simd === 'wide') setFlagsFromString('--experimental-wasm-revectorize');
     const module = new WebAssembly.Module(bytes);
     this.memory = new WebAssembly.Memory({ initial: ARENA_BASE / PAGE, maximum: 65536, shared: true });
     const env = { memory: this.memory, wide: Number(options.simd === 'wide') };

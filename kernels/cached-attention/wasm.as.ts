@@ -3,7 +3,7 @@
  * are read: each is read once, in the order of memory.
  */
 import { arg, farg, madd, max4, sum4 } from '../../engine/wasm/assembly/math.as';
-import { exp2Falling4 } from '../causal-attention/tile.as';
+import { power4 } from '../causal-attention/tile.as';
 
 /** rows that are scored at a time */
 const BLOCK: i32 = 64;
@@ -15,7 +15,7 @@ const LOWEST: f32 = -3.4028234663852886e38;
 // @ts-ignore: decorator
 @inline
 function exp2Falling(x: f32): f32 {
-  return f32x4.extract_lane(exp2Falling4(f32x4.splat(x)), 0);
+  return f32x4.extract_lane(power4(f32x4.splat(x)), 0);
 }
 
 /** q·x of the four rows at x0 … x3. */
@@ -130,7 +130,7 @@ function attend(count: i32, K: i32, c: f32, q: usize, keys: usize, values: usize
   let j = 0;
   do {
     const at = scores + (<usize>j << 2);
-    const p = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(at), shift), cc));
+    const p = power4(f32x4.mul(f32x4.sub(v128.load(at), shift), cc));
     v128.store(at, p);
     total = f32x4.add(total, p);
     j += 4;

@@ -3,8 +3,8 @@
  * diagonal is used in strips of six rows of the result, each as far as its last row needs: so a strip meets up to five places beyond
  * the diagonal, which have to be zeros. Steps are in bytes.
  */
-import { gemmSweep, packB, WIDE } from '../../engine/wasm/assembly/gemm.as';
-import { constant, madd } from '../../engine/wasm/assembly/math.as';
+import { gemmSweep, packB } from '../../engine/wasm/assembly/gemm.as';
+import { exp2Falling4, WIDE } from '../../engine/wasm/assembly/math.as';
 
 /** queries, and keys, of a tile */
 export const BLOCK: i32 = 64;
@@ -22,28 +22,16 @@ export function eights(n: i32): i32 {
   return (n + 7) & ~7;
 }
 
+/** Of 2ˣ, to a relative error below 2.5·10⁻⁷ (minimax); 2⁰ is exactly 1. */
 const EXP2 = memory.data<f32>([
   12582912, -125, 0.0013276471997779502, 0.00967554133442009, 0.05550713273481288, 0.2402211972384115, 0.6931469670647699, 1,
 ]);
 
-/**
- * 2ˣ in each lane for x ≤ 0 (minimax polynomial of degree 5 on [−½, ½]; relative error below 2.5·10⁻⁷). 2⁰ is exactly 1; below
- * −125 it is 2⁻¹²⁵, not 0; NaN stays NaN. Half the work of exp4.
- */
+/** 2ˣ in each lane for x ≤ 0. */
 // @ts-ignore: decorator
 @inline
-export function exp2Falling4(x: v128): v128 {
-  // adding 1.5·2²³ leaves the nearest integer in the low bits
-  const magic = constant(EXP2, 0);
-  const clamped = f32x4.pmax(x, constant(EXP2, 1));
-  const t = f32x4.add(clamped, magic);
-  const f = f32x4.sub(clamped, f32x4.sub(t, magic));
-  let p = madd(constant(EXP2, 2), f, constant(EXP2, 3));
-  p = madd(p, f, constant(EXP2, 4));
-  p = madd(p, f, constant(EXP2, 5));
-  p = madd(p, f, constant(EXP2, 6));
-  p = madd(p, f, constant(EXP2, 7));
-  return i32x4.add(p, i32x4.shl(t, 23));
+export function power4(x: v128): v128 {
+  return exp2Falling4(x, EXP2);
 }
 
 /** log₂ e: eˣ = 2^(x·log₂ e) */

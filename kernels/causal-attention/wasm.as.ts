@@ -6,7 +6,7 @@
 import { arg, farg, log4, madd, storePair } from '../../engine/wasm/assembly/math.as';
 import { packB } from '../../engine/wasm/assembly/gemm.as';
 import { dot } from '../ssd/task.as';
-import { BEYOND, BLOCK, LOG2E, Right, ROW, eights, exp2Falling4, overKeys, overQueries, scores } from './tile.as';
+import { BEYOND, BLOCK, LOG2E, Right, ROW, eights, overKeys, overQueries, power4, scores } from './tile.as';
 
 /** bytes of a tile of scores */
 const TILE: usize = 64 * ROW;
@@ -77,8 +77,8 @@ function powers(keys: i32, at: usize, m: usize, sum: usize): void {
   const m0 = v128.load(m), m1 = v128.load(m, 16);
   let sum0 = v128.load(sum), sum1 = v128.load(sum, 16);
   do {
-    const p0 = exp2Falling4(f32x4.sub(v128.load(at), m0));
-    const p1 = exp2Falling4(f32x4.sub(v128.load(at, 16), m1));
+    const p0 = power4(f32x4.sub(v128.load(at), m0));
+    const p1 = power4(f32x4.sub(v128.load(at, 16), m1));
     sum0 = f32x4.add(sum0, p0);
     sum1 = f32x4.add(sum1, p1);
     storePair(at, p0, p1);
@@ -178,8 +178,8 @@ function soften(nk: i32, nq: i32, tile: usize, most: usize, total: usize, beta: 
     }
     const before0 = v128.load(most + at), before1 = v128.load(most + at, 16);
     largest(keys, column, most + at);
-    let beta0 = exp2Falling4(f32x4.sub(before0, v128.load(most + at)));
-    let beta1 = exp2Falling4(f32x4.sub(before1, v128.load(most + at, 16)));
+    let beta0 = power4(f32x4.sub(before0, v128.load(most + at)));
+    let beta1 = power4(f32x4.sub(before1, v128.load(most + at, 16)));
     storePair(total + at, f32x4.mul(beta0, v128.load(total + at)), f32x4.mul(beta1, v128.load(total + at, 16)));
     // hidden scores add 2⁻¹²⁵ each to a sum of at least 1: nothing
     powers(keys, column, most + at, total + at);

@@ -94,14 +94,10 @@ export function conv_silu(v: usize, y: usize, n: i32, next: usize): i32 {
     bits |= load<i32>(next + c);
     storePair(y + c, timesSigmoid4(x0, x0), timesSigmoid4(x1, x1));
   }
-  if (c < end) {
-    const x = v128.load(v + c);
-    v128.store(y + c, timesSigmoid4(x, x));
-    c += 16;
-  }
-  if (rest !== 0) {
-    const x = loadLanes(v + c, rest);
-    storeLanes(y + c, timesSigmoid4(x, x), rest);
+  for (; c < <usize>n << 2; c += 16) {
+    const lanes = c < end ? 4 : rest;
+    const x = loadLanes(v + c, lanes);
+    storeLanes(y + c, timesSigmoid4(x, x), lanes);
   }
   return bits;
 }
@@ -118,14 +114,10 @@ export function conv_through_silu(v: usize, dy: usize, g: usize, n: i32, next: u
     storePair(to + c, v128.load(from + c), v128.load(from + c, 16));
     storePair(g + c, throughSilu4(v128.load(v + c), v128.load(dy + c)), throughSilu4(v128.load(v + c, 16), v128.load(dy + c, 16)));
   }
-  if (c < end) {
-    v128.store(to + c, v128.load(from + c));
-    v128.store(g + c, throughSilu4(v128.load(v + c), v128.load(dy + c)));
-    c += 16;
-  }
-  if (rest !== 0) {
-    storeLanes(to + c, loadLanes(from + c, rest), rest);
-    storeLanes(g + c, throughSilu4(loadLanes(v + c, rest), loadLanes(dy + c, rest)), rest);
+  for (; c < <usize>n << 2; c += 16) {
+    const lanes = c < end ? 4 : rest;
+    storeLanes(to + c, loadLanes(from + c, lanes), lanes);
+    storeLanes(g + c, throughSilu4(loadLanes(v + c, lanes), loadLanes(dy + c, lanes)), lanes);
   }
   return bits;
 }

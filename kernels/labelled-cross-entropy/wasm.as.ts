@@ -5,7 +5,7 @@
  */
 import { packB, gemmSweep } from '../../engine/wasm/assembly/gemm.as';
 import { arg, log4, madd, nmadd } from '../../engine/wasm/assembly/math.as';
-import { LOG2E, exp2Falling4 } from '../causal-attention/tile.as';
+import { LOG2E, power4 } from '../causal-attention/tile.as';
 
 /** bytes that gemmSweep wants for columns short of eight */
 const SPARE: usize = 192;
@@ -131,14 +131,14 @@ function exponentials(count: i32, x: usize, step: usize, most: usize, sum: usize
   let s = f32x4.splat(0);
   if (keep) {
     for (; count > 0; count--) {
-      const e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x), m), scale));
+      const e = power4(f32x4.mul(f32x4.sub(v128.load(x), m), scale));
       s = f32x4.add(s, e);
       v128.store(x, e);
       x += step;
     }
   } else {
     for (; count > 0; count--) {
-      s = f32x4.add(s, exp2Falling4(f32x4.mul(f32x4.sub(v128.load(x), m), scale)));
+      s = f32x4.add(s, power4(f32x4.mul(f32x4.sub(v128.load(x), m), scale)));
       x += step;
     }
   }
@@ -219,7 +219,7 @@ export function labelled_cross_entropy_combine(args: usize, task: i32, scratch: 
     }
     let sum = f32x4.splat(0);
     for (let w: usize = 0; w < <usize>W; w++) {
-      const e = exp2Falling4(f32x4.mul(f32x4.sub(v128.load(most + w * step), m), scale));
+      const e = power4(f32x4.mul(f32x4.sub(v128.load(most + w * step), m), scale));
       sum = madd(v128.load(<usize>arg(args, 3) + at + w * step), e, sum);
     }
     let logSum = log4(sum);
@@ -247,7 +247,7 @@ export function labelled_cross_entropy_combine(args: usize, task: i32, scratch: 
       weights = f32x4.div(weights, sum);
       for (let w: usize = 0; w < <usize>W; w++) {
         const to = most + w * step;
-        v128.store(to, f32x4.mul(exp2Falling4(f32x4.mul(f32x4.sub(v128.load(to), m), scale)), weights));
+        v128.store(to, f32x4.mul(power4(f32x4.mul(f32x4.sub(v128.load(to), m), scale)), weights));
       }
     }
   }

@@ -3,8 +3,8 @@
  * goes through it in blocks of rows that stay in L1, one pass after the other: so no slice waits for its own root. The weight's
  * gradient is summed over the rows of a task, and over the tasks by partial_sums.
  */
-import { arg, constant, farg, madd, nmadd, storePair, sum4 } from '../../engine/wasm/assembly/math.as';
-import { expMinus4, loadLanes, storeLanes, timesSigmoid4 } from '../silu.as';
+import { arg, farg, madd, nmadd, storePair, sum4 } from '../../engine/wasm/assembly/math.as';
+import { expMinus4, loadLanes, sigmoidOf4, slopeOf4, storeLanes, timesSigmoid4 } from '../silu.as';
 
 /** y = x·SiLU(z) of n ≥ 1 elements. */
 export function rms_gate(x: usize, z: usize, y: usize, n: i32): void {
@@ -16,14 +16,10 @@ export function rms_gate(x: usize, z: usize, y: usize, n: i32): void {
     const gate0 = v128.load(z + c), gate1 = v128.load(z + c, 16);
     storePair(y + c, timesSigmoid4(f32x4.mul(v128.load(x + c), gate0), gate0), timesSigmoid4(f32x4.mul(v128.load(x + c, 16), gate1), gate1));
   }
-  if (c < end) {
-    const gate = v128.load(z + c);
-    v128.store(y + c, timesSigmoid4(f32x4.mul(v128.load(x + c), gate), gate));
-    c += 16;
-  }
-  if (rest !== 0) {
-    const gate = loadLanes(z + c, rest);
-    storeLanes(y + c, timesSigmoid4(f32x4.mul(loadLanes(x + c, rest), gate), gate), rest);
+  for (; c < <usize>n << 2; c += 16) {
+    const lanes = c < end ? 4 : rest;
+    const gate = loadLanes(z + c, lanes);
+    storeLanes(y + c, timesSigmoid4(f32x4.mul(loadLanes(x + c, lanes), gate), gate), lanes);
   }
 }
 
@@ -131,22 +127,6 @@ export function rms_gated_forward(args: usize, task: i32, scratch: usize): void 
   forward(true, args, task, scratch);
 }
 
-/** x·SiLU′(z) = x σ (1 + z σ e⁻ᶻ) of four elements, from e⁻ᶻ and σ. */
-// @ts-ignore: decorator
-@inline
-function slope4(x: v128, z: v128, e: v128, s: v128): v128 {
-  return f32x4.mul(f32x4.mul(x, s), madd(f32x4.mul(z, s), e, constant(ONE, 0)));
-}
-
-const ONE = memory.data<f32>([1]);
-
-/** 1 / (1 + e) */
-// @ts-ignore: decorator
-@inline
-function share4(e: v128): v128 {
-  return f32x4.div(constant(ONE, 0), f32x4.add(e, constant(ONE, 0)));
-}
-
 /**
  * gate = SiLU(z) and slope = x·SiLU′(z) of n ≥ 1 elements. Memory is idle meanwhile: reads ahead as many elements from `next` on, for the
  * cache.
@@ -162,17 +142,17 @@ export function rms_gate_slope(x: usize, z: usize, gate: usize, slope: usize, n:
     const z0 = v128.load(z + c), z1 = v128.load(z + c, 16);
     const x0 = v128.load(x + c), x1 = v128.load(x + c, 16);
     const e0 = expMinus4(z0), e1 = expMinus4(z1);
-    const s0 = share4(e0), s1 = share4(e1);
+    const s0 = sigmoidOf4(e0), s1 = sigmoidOf4(e1);
     storePair(gate + c, f32x4.mul(z0, s0), f32x4.mul(z1, s1));
-    storePair(slope + c, slope4(x0, z0, e0, s0), slope4(x1, z1, e1, s1));
+    storePair(slope + c, slopeOf4(z0, x0, e0, s0), slopeOf4(z1, x1, e1, s1));
   }
   for (; c < <usize>n << 2; c += 16) {
     const lanes = c < end ? 4 : rest;
     const zs = loadLanes(z + c, lanes);
     const e = expMinus4(zs);
-    const s = share4(e);
+    const s = sigmoidOf4(e);
     storeLanes(gate + c, f32x4.mul(zs, s), lanes);
-    storeLanes(slope + c, slope4(loadLanes(x + c, lanes), zs, e, s), lanes);
+    storeLanes(slope + c, slopeOf4(zs, loadLanes(x + c, lanes), e, s), lanes);
   }
   return bits;
 }

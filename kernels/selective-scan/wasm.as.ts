@@ -8,33 +8,21 @@
  * bytes as a group has channels, f32 or f64: offsets in instructions have to be known when a function is compiled.
  * Packed layouts: channels [G][K] and states [G][4Q] of a group's floats, b and c [Q][K] of four (a quad of states).
  */
-import { WIDE } from '../../engine/wasm/assembly/gemm.as';
-import { arg, constant, madd, storePair, sum4 } from '../../engine/wasm/assembly/math.as';
+import { arg, exp2Falling4, madd, storePair, sum4, WIDE } from '../../engine/wasm/assembly/math.as';
 
 const LOG2E: f32 = 1.4426950408889634;
 const LN2: f32 = 0.6931471805599453;
 
+/** Of 2ᵗ, to a relative error of 1.5e-7; 1 − 2ᵗ is right to 3e-7 of itself however small, so that slow decays stay slow. */
 const DECAY = memory.data<f32>([
   12582912, -125, 0.001326472731307149, 0.009671512991189957, 0.05550733581185341, 0.24022242426872253, 0.6931470036506653, 1,
 ]);
 
-/**
- * 2ᵗ for t ≤ 0 (right up to 127): relative error 1.5e-7, and 1 − 2ᵗ is right to 3e-7 of itself however small, so that
- * slow decays stay slow. Below −125 it is 2⁻¹²⁵; NaN stays NaN. Minimax polynomial of degree 5 with constant term 1.
- */
+/** 2ᵗ for t ≤ 0. */
 // @ts-ignore: decorator
 @inline
 function decay4(t: v128): v128 {
-  const magic = constant(DECAY, 0); // 1.5·2²³: adding it rounds to an integer, kept in the low bits
-  const clamped = f32x4.pmax(t, constant(DECAY, 1)); // unlike max, one instruction
-  const rounded = f32x4.add(clamped, magic);
-  const r = f32x4.sub(clamped, f32x4.sub(rounded, magic));
-  let p = madd(constant(DECAY, 2), r, constant(DECAY, 3));
-  p = madd(p, r, constant(DECAY, 4));
-  p = madd(p, r, constant(DECAY, 5));
-  p = madd(p, r, constant(DECAY, 6));
-  p = madd(p, r, constant(DECAY, 7));
-  return i32x4.add(p, i32x4.shl(rounded, 23));
+  return exp2Falling4(t, DECAY);
 }
 
 /** The second vector of a group, if it has one. */
@@ -152,27 +140,35 @@ function scan<T>(rows: i32, a: usize, h: usize, b: usize, c: usize, delta: usize
     let bm = v128.load32_splat(b);
     let cm = v128.load32_splat(c);
     h0 = madd(decay4(f32x4.mul(step, a0)), h0, f32x4.mul(ut, bm));
-    if (wide) h0x = madd(decay4(f32x4.mul(stepx, a0x)), h0x, f32x4.mul(utx, bm));
     sum = madd(h0, cm, sum);
-    if (wide) sumx = madd(h0x, cm, sumx);
+    if (wide) {
+      h0x = madd(decay4(f32x4.mul(stepx, a0x)), h0x, f32x4.mul(utx, bm));
+      sumx = madd(h0x, cm, sumx);
+    }
     bm = v128.load32_splat(b, 4);
     cm = v128.load32_splat(c, 4);
     h1 = madd(decay4(f32x4.mul(step, a1)), h1, f32x4.mul(ut, bm));
-    if (wide) h1x = madd(decay4(f32x4.mul(stepx, a1x)), h1x, f32x4.mul(utx, bm));
     sum = madd(h1, cm, sum);
-    if (wide) sumx = madd(h1x, cm, sumx);
+    if (wide) {
+      h1x = madd(decay4(f32x4.mul(stepx, a1x)), h1x, f32x4.mul(utx, bm));
+      sumx = madd(h1x, cm, sumx);
+    }
     bm = v128.load32_splat(b, 8);
     cm = v128.load32_splat(c, 8);
     h2 = madd(decay4(f32x4.mul(step, a2)), h2, f32x4.mul(ut, bm));
-    if (wide) h2x = madd(decay4(f32x4.mul(stepx, a2x)), h2x, f32x4.mul(utx, bm));
     sum = madd(h2, cm, sum);
-    if (wide) sumx = madd(h2x, cm, sumx);
+    if (wide) {
+      h2x = madd(decay4(f32x4.mul(stepx, a2x)), h2x, f32x4.mul(utx, bm));
+      sumx = madd(h2x, cm, sumx);
+    }
     bm = v128.load32_splat(b, 12);
     cm = v128.load32_splat(c, 12);
     h3 = madd(decay4(f32x4.mul(step, a3)), h3, f32x4.mul(ut, bm));
-    if (wide) h3x = madd(decay4(f32x4.mul(stepx, a3x)), h3x, f32x4.mul(utx, bm));
     sum = madd(h3, cm, sum);
-    if (wide) sumx = madd(h3x, cm, sumx);
+    if (wide) {
+      h3x = madd(decay4(f32x4.mul(stepx, a3x)), h3x, f32x4.mul(utx, bm));
+      sumx = madd(h3x, cm, sumx);
+    }
     put<T>(y, sum, sumx);
     delta += 4 * sizeof<T>();
     y += 4 * sizeof<T>();
@@ -199,7 +195,6 @@ export function scan_wide_quad(rows: i32, a: usize, h: usize, b: usize, c: usize
 
 /** From x at u, so many bytes of a group: y = d x, u = δ x. */
 function skipAndInput<T>(bytes: usize, skip: usize, delta: usize, u: usize, y: usize): void {
-  const wide = sizeof<T>() == 8;
   const d = v128.load(skip), dx = second<T>(skip);
   const end = u + bytes;
   while (u < end) {

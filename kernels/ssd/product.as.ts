@@ -3,7 +3,8 @@
  * are read where they lie; right operands are packed into panels of 8 columns (k × 8 floats each, filled with zeros), and may be
  * scaled on the way. What a causal mask makes zero is left out.
  */
-import { tileOf, WIDE, wideTileOf } from '../../engine/wasm/assembly/gemm.as';
+import { tileOf, wideTileOf } from '../../engine/wasm/assembly/gemm.as';
+import { WIDE } from '../../engine/wasm/assembly/math.as';
 
 /** Which part of a square operand is not zero. */
 export const enum Part {

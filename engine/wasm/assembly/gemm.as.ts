@@ -6,17 +6,12 @@
  * element of A are all the registers that V8 has. A is read in place, whatever its strides. B is read in place too where its rows are
  * contiguous, or from panels (packB). Where `accumulate` is false, C is written without being read.
  */
-import { madd, storePair } from './math.as';
+import { madd, storePair, WIDE } from './math.as';
 
 /** Longest run of k that one pass over a tile sums up: 6 rows of A and a panel of B then fit the first-level cache. */
 // @ts-ignore: decorator
 @inline
 const PASS: i32 = 256;
-
-/** 1 where V8 joins pairs of vectors (storePair in math.as.ts): tiles are twice as wide then, and sixteen registers hold them still. */
-// @ts-ignore: decorator
-@external('env', 'wide')
-export declare const WIDE: i32;
 
 // Three things here look arbitrary and each halve the speed when changed, because of how V8's TurboFan (Node 20) orders a loop:
 // the functions gemmTile1 … 6 must be exported, or they are inlined into their caller; the loop must be `while`, or loads are moved

@@ -12,6 +12,11 @@ export function constant(table: usize, i: usize): v128 {
   return v128.load32_splat(table + (i << 2));
 }
 
+/** 1 where V8 joins pairs of vectors: sixteen registers hold twice as much then, and some kernels take twice as much at once. */
+// @ts-ignore: decorator
+@external('env', 'wide')
+export declare const WIDE: i32;
+
 /**
  * Two vectors to 32 bytes. From Node 24 on V8 can join vectors of 128 bits to 256 (runtime.ts). It starts from stores to neighbouring addresses
  * and joins what leads to them, back through a loop, if all of that comes in pairs; a load behind one of the stores ends it, and the
@@ -38,6 +43,32 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 export function nmadd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
   return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+/** Four steps of Horner's rule: ((((p·x + c₀)·x + c₁)·x + c₂)·x + c₃, the coefficients from number i of a table on. */
+// @ts-ignore: decorator
+@inline
+export function horner4(p: v128, x: v128, table: usize, i: usize): v128 {
+  p = madd(p, x, constant(table, i));
+  p = madd(p, x, constant(table, i + 1));
+  p = madd(p, x, constant(table, i + 2));
+  return madd(p, x, constant(table, i + 3));
+}
+
+/**
+ * 2ˣ in each lane for x ≤ 0 (right up to 127); below −125 it is 2⁻¹²⁵, not 0; NaN stays NaN. Half the work of exp4. The table has 1.5·2²³, −125 and
+ * the polynomial of 2ˣ on [−½, ½], of degree 5, from its highest coefficient to 1.
+ */
+// @ts-ignore: decorator
+@inline
+export function exp2Falling4(x: v128, table: usize): v128 {
+  // adding 1.5·2²³ leaves the nearest integer in the low bits
+  const magic = constant(table, 0);
+  const clamped = f32x4.pmax(x, constant(table, 1)); // unlike max, one instruction
+  const rounded = f32x4.add(clamped, magic);
+  const f = f32x4.sub(clamped, f32x4.sub(rounded, magic));
+  const p = horner4(constant(table, 2), f, table, 3);
+  return i32x4.add(madd(p, f, constant(table, 7)), i32x4.shl(rounded, 23));
 }
 
 /** Sum of the four lanes. */
@@ -76,10 +107,7 @@ export function exp4(x: v128): v128 {
   const n = f32x4.sub(shifted, constant(EXP, 2));
   let r = nmadd(n, constant(EXP, 3), bounded);
   r = nmadd(n, constant(EXP, 4), r);
-  let p = madd(constant(EXP, 5), r, constant(EXP, 6));
-  p = madd(p, r, constant(EXP, 7));
-  p = madd(p, r, constant(EXP, 8));
-  p = madd(p, r, constant(EXP, 9));
+  let p = horner4(constant(EXP, 5), r, EXP, 6);
   p = madd(p, r, constant(EXP, 10));
   p = f32x4.add(madd(p, f32x4.mul(r, r), r), constant(EXP, 11));
   const scale = i32x4.shl(i32x4.add(shifted, constant(EXP_I, 0)), 23);
@@ -104,14 +132,7 @@ export function log4(x: v128): v128 {
   e = f32x4.sub(e, v128.and(low, f32x4.splat(1)));
   m = f32x4.sub(f32x4.add(m, v128.and(m, low)), f32x4.splat(1));
   const z = f32x4.mul(m, m);
-  let p = madd(constant(LOG, 0), m, constant(LOG, 1));
-  p = madd(p, m, constant(LOG, 2));
-  p = madd(p, m, constant(LOG, 3));
-  p = madd(p, m, constant(LOG, 4));
-  p = madd(p, m, constant(LOG, 5));
-  p = madd(p, m, constant(LOG, 6));
-  p = madd(p, m, constant(LOG, 7));
-  p = madd(p, m, constant(LOG, 8));
+  const p = horner4(horner4(constant(LOG, 0), m, LOG, 1), m, LOG, 5);
   let y = f32x4.mul(f32x4.mul(p, m), z);
   y = madd(e, f32x4.splat(-2.12194440e-4), y);
   y = nmadd(f32x4.splat(0.5), z, y);
@@ -144,15 +165,7 @@ const SOFTPLUS = memory.data<f32>([
 export function softplus4(x: v128): v128 {
   const e = exp4(f32x4.neg(f32x4.abs(x)));
   const t = f32x4.sub(e, constant(SOFTPLUS, 0));
-  let p = madd(constant(SOFTPLUS, 1), t, constant(SOFTPLUS, 2));
-  p = madd(p, t, constant(SOFTPLUS, 3));
-  p = madd(p, t, constant(SOFTPLUS, 4));
-  p = madd(p, t, constant(SOFTPLUS, 5));
-  p = madd(p, t, constant(SOFTPLUS, 6));
-  p = madd(p, t, constant(SOFTPLUS, 7));
-  p = madd(p, t, constant(SOFTPLUS, 8));
-  p = madd(p, t, constant(SOFTPLUS, 9));
-  p = madd(p, t, constant(SOFTPLUS, 10));
+  const p = madd(horner4(horner4(constant(SOFTPLUS, 1), t, SOFTPLUS, 2), t, SOFTPLUS, 6), t, constant(SOFTPLUS, 10));
   return madd(e, p, f32x4.pmax(x, f32x4.splat(0)));
 }
 
